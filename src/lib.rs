@@ -1,1 +1,7 @@
 //! callgate
+
+pub mod companies;
+pub mod decide;
+pub mod model;
+pub mod policy;
+pub mod snapshot;

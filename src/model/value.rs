@@ -1,0 +1,132 @@
+//! Property values, as in JSON.
+
+use std::borrow::Cow;
+
+/// A value of a property, as in JSON. Strings borrow from the request where they can.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Value<'a> {
+    /// Null, which everywhere counts as absent.
+    Null,
+    /// `true` or `false`.
+    Bool(bool),
+    /// A finite double; integers are numbers too.
+    Number(f64),
+    /// Text.
+    String(Cow<'a, str>),
+    /// Several values in order.
+    List(Vec<Value<'a>>),
+    /// Named values.
+    Object(Properties<'a>),
+}
+
+/// Named values, sorted by name, each name once.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Properties<'a>(Vec<(Cow<'a, str>, Value<'a>)>);
+
+/// Two members of one object bear this name.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PropertiesError {
+    /// The name that stands twice.
+    pub duplicate: String,
+}
+
+// === impl Value ===
+
+impl<'a> Value<'a> {
+    /// The text, if it is text.
+    #[must_use]
+    pub fn as_str(&self) -> Option<&str> {
+        match self {
+            Self::String(text) => Some(text),
+            _ => None,
+        }
+    }
+
+    /// Whether the value is null, which counts as absent.
+    #[must_use]
+    pub const fn is_null(&self) -> bool {
+        matches!(self, Self::Null)
+    }
+
+    /// A copy that borrows nothing.
+    #[must_use]
+    pub fn into_owned(self) -> Value<'static> {
+        match self {
+            Self::Null => Value::Null,
+            Self::Bool(value) => Value::Bool(value),
+            Self::Number(value) => Value::Number(value),
+            Self::String(text) => Value::String(Cow::Owned(text.into_owned())),
+            Self::List(items) => Value::List(items.into_iter().map(Value::into_owned).collect()),
+            Self::Object(members) => Value::Object(members.into_owned()),
+        }
+    }
+}
+
+impl<'a> From<&'a str> for Value<'a> {
+    fn from(text: &'a str) -> Self {
+        Self::String(Cow::Borrowed(text))
+    }
+}
+
+// === impl Properties ===
+
+impl<'a> Properties<'a> {
+    /// Properties that hold nothing.
+    pub const EMPTY: Properties<'static> = Properties(Vec::new());
+
+    /// Properties from members in any order.
+    ///
+    /// # Errors
+    /// A name that stands twice.
+    pub fn new(mut members: Vec<(Cow<'a, str>, Value<'a>)>) -> Result<Self, PropertiesError> {
+        members.sort_by(|a, b| a.0.cmp(&b.0));
+        match members.windows(2).find(|pair| pair[0].0 == pair[1].0) {
+            Some(pair) => Err(PropertiesError {
+                duplicate: pair[0].0.clone().into_owned(),
+            }),
+            None => Ok(Self(members)),
+        }
+    }
+
+    /// The value of this name; null is absent.
+    #[must_use]
+    pub fn get(&self, name: &str) -> Option<&Value<'a>> {
+        let found = self
+            .0
+            .binary_search_by(|(key, _)| key.as_ref().cmp(name))
+            .ok()?;
+        self.0
+            .get(found)
+            .map(|(_, value)| value)
+            .filter(|value| !value.is_null())
+    }
+
+    /// The members, by name.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &Value<'a>)> {
+        self.0.iter().map(|(name, value)| (name.as_ref(), value))
+    }
+
+    /// Whether there is no member.
+    #[must_use]
+    pub const fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Takes the member of this name out, null too.
+    pub fn remove(&mut self, name: &str) -> Option<Value<'a>> {
+        let found = self
+            .0
+            .binary_search_by(|(key, _)| key.as_ref().cmp(name))
+            .ok()?;
+        Some(self.0.remove(found).1)
+    }
+
+    /// A copy that borrows nothing.
+    #[must_use]
+    pub fn into_owned(self) -> Properties<'static> {
+        let owned = |(name, value): (Cow<'a, str>, Value<'a>)| {
+            (Cow::Owned(name.into_owned()), value.into_owned())
+        };
+        Properties(self.0.into_iter().map(owned).collect())
+    }
+}
