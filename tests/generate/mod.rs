@@ -5,7 +5,10 @@
 //! Companies are made as JSON values, which the policy reader takes as YAML, so that a failing one
 //! can be cut down piece by piece and still be read by a person.
 
-#![allow(dead_code, reason = "each bench and test that includes this uses a part of it")]
+#![allow(
+    dead_code,
+    reason = "each bench and test that includes this uses a part of it"
+)]
 
 mod question;
 mod roles;
@@ -136,13 +139,18 @@ impl Company {
     pub fn texts(&self, csv: bool) -> Vec<(String, Vec<u8>)> {
         let text = |part: &str| self.0[part].to_string().into_bytes();
         let mut texts = vec![
-            ("packs/generated/catalogue.yaml".to_owned(), text("catalogue")),
+            (
+                "packs/generated/catalogue.yaml".to_owned(),
+                text("catalogue"),
+            ),
             ("packs/generated/roles.yaml".to_owned(), text("pack_roles")),
         ];
         for part in ["company", "roles", "users", "objects", "projects"] {
             let rows = self.0[part].get(part).and_then(Value::as_array);
             texts.push(match (csv, part, rows) {
-                (true, "users", Some(rows)) => ("companies/demo/users.csv".to_owned(), users_csv(rows)),
+                (true, "users", Some(rows)) => {
+                    ("companies/demo/users.csv".to_owned(), users_csv(rows))
+                }
                 (true, "objects", Some(rows)) => {
                     ("companies/demo/objects.csv".to_owned(), objects_csv(rows))
                 }
@@ -171,7 +179,10 @@ fn some(rng: &mut Rng, kind: &str, count: usize, most: usize) -> Vec<Value> {
             picked.push(n);
         }
     }
-    picked.into_iter().map(|n| json!(format!("{kind}{n}"))).collect()
+    picked
+        .into_iter()
+        .map(|n| json!(format!("{kind}{n}")))
+        .collect()
 }
 
 /// The types with registered objects, in the order in which parents may be named.
@@ -182,7 +193,10 @@ fn catalogue(shape: &Shape, rng: &mut Rng) -> Value {
     let kinds: [(&str, Value); 12] = [
         ("queue", json!({ "registered": true, "exclusive": true })),
         ("list", json!({ "registered": true, "parent": ["queue"] })),
-        ("deal", json!({ "registered": true, "parent": ["queue", "list"] })),
+        (
+            "deal",
+            json!({ "registered": true, "parent": ["queue", "list"] }),
+        ),
         ("call", json!({ "parent": ["queue", "list"] })),
         ("chat", json!({ "parent": ["queue"] })),
         ("lead", json!({})),
@@ -223,7 +237,9 @@ fn catalogue(shape: &Shape, rng: &mut Rng) -> Value {
 fn company(shape: &Shape, rng: &mut Rng, roles: &[String]) -> Value {
     let given = |rng: &mut Rng, percent| {
         let many = usize::from(chance(rng, percent));
-        (0..many).map(|_| assignment(shape, rng, roles)).collect::<Vec<_>>()
+        (0..many)
+            .map(|_| assignment(shape, rng, roles))
+            .collect::<Vec<_>>()
     };
     let leaders = |rng: &mut Rng| some(rng, "u", shape.users, 2);
     let mut departments = Vec::new();
@@ -236,7 +252,8 @@ fn company(shape: &Shape, rng: &mut Rng, roles: &[String]) -> Value {
     }
     let mut groups = Vec::new();
     for n in 0..shape.groups {
-        let mut group = json!({ "group": format!("g{n}"), "leaders": leaders(rng), "roles": given(rng, 30) });
+        let mut group =
+            json!({ "group": format!("g{n}"), "leaders": leaders(rng), "roles": given(rng, 30) });
         if chance(rng, 50) {
             group["shift"] = wild::shift_plan(rng);
         }
@@ -342,7 +359,11 @@ fn object(shape: &Shape, rng: &mut Rng, n: usize) -> Value {
             "teams": some(rng, "t", shape.teams, 1),
         });
     }
-    let properties = wild::stored(rng, shape.wild, &["status", "amount", "labels", "deep", "lead"]);
+    let properties = wild::stored(
+        rng,
+        shape.wild,
+        &["status", "amount", "labels", "deep", "lead"],
+    );
     object["properties"] = properties;
     object
 }
@@ -366,7 +387,10 @@ fn projects(shape: &Shape, rng: &mut Rng) -> Vec<Value> {
         let mut of_kinds = Map::new();
         for n in objects {
             let of_kind = of_kinds.entry(REGISTERED[n % 3]).or_insert(json!([]));
-            of_kind.as_array_mut().into_iter().for_each(|list| list.push(json!(format!("o{n}"))));
+            of_kind
+                .as_array_mut()
+                .into_iter()
+                .for_each(|list| list.push(json!(format!("o{n}"))));
         }
         if shape.wild > 0 && chance(rng, 30) {
             of_kinds.insert("role".to_owned(), json!(["admin"]));
@@ -391,18 +415,28 @@ fn projects(shape: &Shape, rng: &mut Rng) -> Vec<Value> {
 }
 
 fn users_csv(users: &[Value]) -> Vec<u8> {
-    let mut csv = "user,aliases,active,group,departments,roles,properties.region,properties.level\n".to_owned();
+    let mut csv =
+        "user,aliases,active,group,departments,roles,properties.region,properties.level\n"
+            .to_owned();
     for user in users {
-        let roles: Vec<String> = user["roles"].as_array().into_iter().flatten().map(role_cell).collect();
+        let roles: Vec<String> = user["roles"]
+            .as_array()
+            .into_iter()
+            .flatten()
+            .map(role_cell)
+            .collect();
         let cells = [
             text(&user["user"]),
             list(&user["aliases"]),
-            user.get("active").map_or_else(String::new, Value::to_string),
+            user.get("active")
+                .map_or_else(String::new, Value::to_string),
             text(&user["group"]),
             list(&user["departments"]),
             roles.join(";"),
             text(&user["properties"]["region"]),
-            user["properties"].get("level").map_or_else(String::new, Value::to_string),
+            user["properties"]
+                .get("level")
+                .map_or_else(String::new, Value::to_string),
         ];
         csv.push_str(&cells.join(","));
         csv.push('\n');
@@ -411,7 +445,11 @@ fn users_csv(users: &[Value]) -> Vec<u8> {
 }
 
 fn role_cell(role: &Value) -> String {
-    let mut cell = if role.is_string() { text(role) } else { text(&role["role"]) };
+    let mut cell = if role.is_string() {
+        text(role)
+    } else {
+        text(&role["role"])
+    };
     if role.get("projects").is_some() {
         cell += &format!("[{}]", list(&role["projects"]).replace(';', " "));
     }
@@ -426,7 +464,9 @@ fn objects_csv(objects: &[Value]) -> Vec<u8> {
                    operator_teams,properties.status,properties.amount\n"
         .to_owned();
     for object in objects {
-        let parent = object.get("parent").map(|parent| format!("{}:{}", text(&parent["type"]), text(&parent["id"])));
+        let parent = object
+            .get("parent")
+            .map(|parent| format!("{}:{}", text(&parent["type"]), text(&parent["id"])));
         let operators = &object["operators"];
         let cells = [
             text(&object["type"]),
@@ -440,7 +480,9 @@ fn objects_csv(objects: &[Value]) -> Vec<u8> {
             list(&operators["departments"]),
             list(&operators["teams"]),
             text(&object["properties"]["status"]),
-            object["properties"].get("amount").map_or_else(String::new, Value::to_string),
+            object["properties"]
+                .get("amount")
+                .map_or_else(String::new, Value::to_string),
         ];
         csv.push_str(&cells.join(","));
         csv.push('\n');
@@ -453,7 +495,13 @@ fn text(value: &Value) -> String {
 }
 
 fn list(value: &Value) -> String {
-    value.as_array().into_iter().flatten().map(text).collect::<Vec<_>>().join(";")
+    value
+        .as_array()
+        .into_iter()
+        .flatten()
+        .map(text)
+        .collect::<Vec<_>>()
+        .join(";")
 }
 
 /// A JSON value as the library takes it.

@@ -49,7 +49,10 @@ impl Question {
     pub fn query(&self) -> Query<'_> {
         Query {
             subject: entity_of(&self.subject, &self.subject_properties),
-            action: Action { name: &self.action, properties: &self.action_properties },
+            action: Action {
+                name: &self.action,
+                properties: &self.action_properties,
+            },
             resource: entity_of(&self.resource, &self.resource_properties),
             context: &self.context,
             section: self.section,
@@ -60,12 +63,18 @@ impl Question {
 }
 
 fn entity_of<'a>(of: &'a [String; 2], properties: &'a Properties<'a>) -> Entity<'a> {
-    Entity { kind: &of[0], id: &of[1], properties }
+    Entity {
+        kind: &of[0],
+        id: &of[1],
+        properties,
+    }
 }
 
 /// A moment written as in policy files.
 pub fn moment(text: &str) -> Timestamp {
-    let moment: jiff::Timestamp = text.parse().unwrap_or_else(|error| panic!("{text}: {error}"));
+    let moment: jiff::Timestamp = text
+        .parse()
+        .unwrap_or_else(|error| panic!("{text}: {error}"));
     Timestamp(moment.as_microsecond())
 }
 
@@ -77,19 +86,30 @@ pub fn usual(shape: &Shape, rng: &mut Rng) -> Value {
         1 => format!("u{user}@demo.example"),
         _ => format!("sip:{user}"),
     };
-    let kind = *pick(rng, &["call", "chat", "deal", "lead", "queue", "ticket", "report", "list"]);
+    let kind = *pick(
+        rng,
+        &[
+            "call", "chat", "deal", "lead", "queue", "ticket", "report", "list",
+        ],
+    );
     let action = *pick(rng, &["view", "edit", "export", "manage"]);
     let (id, properties) = match kind {
         "queue" | "list" | "deal" => {
-            let place = ["queue", "list", "deal"].iter().position(|name| *name == kind).unwrap_or(0);
+            let place = ["queue", "list", "deal"]
+                .iter()
+                .position(|name| *name == kind)
+                .unwrap_or(0);
             let n = rng.usize(0..shape.objects.div_ceil(3)) * 3 + place;
             (format!("o{n}"), json!({ "status": "open" }))
         }
         _ => {
-            let owner = if rng.u32(0..4) == 0 { user } else { rng.usize(0..shape.users) };
+            let owner = if rng.u32(0..4) == 0 {
+                user
+            } else {
+                rng.usize(0..shape.users)
+            };
             let queue = rng.usize(0..shape.objects.div_ceil(3)) * 3;
-            let properties =
-                json!({ "owner": format!("u{owner}"), "queue": format!("o{queue}"), "status": "open" });
+            let properties = json!({ "owner": format!("u{owner}"), "queue": format!("o{queue}"), "status": "open" });
             (format!("c{}", rng.u32(0..1_000_000)), properties)
         }
     };
@@ -109,9 +129,18 @@ pub fn wild(shape: &Shape, rng: &mut Rng) -> Value {
         1 => "nobody".to_owned(),
         _ => user,
     };
-    let kinds = ["queue", "list", "deal", "call", "chat", "lead", "ticket", "finance", "report", "user", "project", "role"];
-    let kind = if chance(rng, 2) { "ghost" } else { *pick(rng, &kinds) };
-    let actions = ["view", "edit", "export", "manage", "create", "take", "view_all", "test"];
+    let kinds = [
+        "queue", "list", "deal", "call", "chat", "lead", "ticket", "finance", "report", "user",
+        "project", "role",
+    ];
+    let kind = if chance(rng, 2) {
+        "ghost"
+    } else {
+        *pick(rng, &kinds)
+    };
+    let actions = [
+        "view", "edit", "export", "manage", "create", "take", "view_all", "test",
+    ];
     let action = actions[rng.usize(0..actions.len()).min(rng.usize(0..actions.len()))];
     let mut context = Map::new();
     for name in ["ip", "hour", "nets", "tags"] {
@@ -148,7 +177,11 @@ pub fn wild(shape: &Shape, rng: &mut Rng) -> Value {
 }
 
 fn value(rng: &mut Rng, name: &str) -> Value {
-    if chance(rng, 15) { wild::any(rng) } else { wild::fitting(rng, name) }
+    if chance(rng, 15) {
+        wild::any(rng)
+    } else {
+        wild::fitting(rng, name)
+    }
 }
 
 fn some_of(rng: &mut Rng, names: &[&str]) -> Value {
@@ -167,13 +200,23 @@ fn resource_id(shape: &Shape, rng: &mut Rng, kind: &str) -> String {
         (1, _) => String::new(),
         (_, "user") => {
             let user = rng.usize(0..shape.users);
-            if rng.bool() { format!("u{user}") } else { format!("sip:{user}") }
+            if rng.bool() {
+                format!("u{user}")
+            } else {
+                format!("sip:{user}")
+            }
         }
         (_, "project") => pick(rng, &["default", "p0", "p1", "p9"]).to_string(),
         (_, "role") => pick(rng, &["admin", "r0", "r1", "everyone", "ghost"]).to_string(),
         _ => {
-            let place = ["queue", "list", "deal"].iter().position(|name| *name == kind).unwrap_or(0);
-            format!("o{}", rng.usize(0..3) * 3 + if rng.u32(0..8) == 0 { 1 } else { place })
+            let place = ["queue", "list", "deal"]
+                .iter()
+                .position(|name| *name == kind)
+                .unwrap_or(0);
+            format!(
+                "o{}",
+                rng.usize(0..3) * 3 + if rng.u32(0..8) == 0 { 1 } else { place }
+            )
         }
     }
 }
@@ -184,7 +227,11 @@ fn facts(shape: &Shape, rng: &mut Rng) -> Value {
     let mut tell = |rng: &mut Rng, names: &[&str], percent, value: &dyn Fn(&mut Rng) -> Value| {
         for name in names {
             if chance(rng, percent) {
-                let value = if chance(rng, 10) { wild::any(rng) } else { value(rng) };
+                let value = if chance(rng, 10) {
+                    wild::any(rng)
+                } else {
+                    value(rng)
+                };
                 told.insert((*name).to_owned(), value);
             }
         }
@@ -197,7 +244,11 @@ fn facts(shape: &Shape, rng: &mut Rng) -> Value {
     let one = |kind: &'static str| move |rng: &mut Rng| json!(format!("{kind}{}", rng.usize(0..4)));
     let many = |kind: &'static str| {
         move |rng: &mut Rng| match rng.u32(0..3) {
-            0 => json!([format!("{kind}0"), "ghost", format!("{kind}{}", rng.usize(0..4))]),
+            0 => json!([
+                format!("{kind}0"),
+                "ghost",
+                format!("{kind}{}", rng.usize(0..4))
+            ]),
             1 => json!([format!("{kind}{}", rng.usize(0..4))]),
             _ => json!(format!("{kind}{}", rng.usize(0..4))),
         }
@@ -206,7 +257,9 @@ fn facts(shape: &Shape, rng: &mut Rng) -> Value {
     tell(rng, &["group", "crew"], 30, &one("g"));
     tell(rng, &["department", "departments", "unit"], 20, &many("d"));
     tell(rng, &["project", "projects", "campaign"], 15, &many("p"));
-    tell(rng, &["queue", "list"], 40, &|rng| json!(format!("o{}", rng.usize(0..3) * 3 + rng.usize(0..2))));
+    tell(rng, &["queue", "list"], 40, &|rng| {
+        json!(format!("o{}", rng.usize(0..3) * 3 + rng.usize(0..2)))
+    });
     tell(rng, &["deal", "lead"], 40, &wild::link);
     for name in ["status", "amount", "labels", "deep", "region", "ip", "id"] {
         tell(rng, &[name], 40, &|rng| wild::fitting(rng, name));

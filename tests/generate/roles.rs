@@ -6,8 +6,9 @@ use serde_json::{Map, Value, json};
 use super::{Shape, chance, pick, wild};
 
 const SCOPES: [&str; 6] = ["own", "assigned", "group", "department", "branch", "any"];
-const TYPES: [&str; 10] =
-    ["queue", "list", "deal", "call", "chat", "lead", "ticket", "finance", "report", "user"];
+const TYPES: [&str; 10] = [
+    "queue", "list", "deal", "call", "chat", "lead", "ticket", "finance", "report", "user",
+];
 const ACTIONS: [&str; 5] = ["view", "edit", "export", "manage", "create"];
 
 /// The names of the company's own roles.
@@ -17,8 +18,11 @@ pub fn names(shape: &Shape) -> Vec<String> {
 
 /// The company's own roles.
 pub fn roles(shape: &Shape, rng: &mut Rng, names: &[String]) -> Vec<Value> {
-    let mut roles: Vec<Value> =
-        names.iter().enumerate().map(|(n, name)| role(shape, rng, name, &names[..n])).collect();
+    let mut roles: Vec<Value> = names
+        .iter()
+        .enumerate()
+        .map(|(n, name)| role(shape, rng, name, &names[..n]))
+        .collect();
     roles.push(json!({
         "role": "everyone",
         "implicit": true,
@@ -54,7 +58,9 @@ fn role(shape: &Shape, rng: &mut Rng, name: &str, before: &[String]) -> Value {
             // catalogues cut them down, so there only wildcards name scopes freely.
             if shape.wild > 0 {
                 actions.retain(|name, grant| name == "*" || *grant == json!("none"));
-                actions.entry("*").or_insert_with(|| line(shape, rng, &SCOPES));
+                actions
+                    .entry("*")
+                    .or_insert_with(|| line(shape, rng, &SCOPES));
             }
             actions.into()
         };
@@ -65,14 +71,29 @@ fn role(shape: &Shape, rng: &mut Rng, name: &str, before: &[String]) -> Value {
     }
     if strange(rng, 40) {
         let action = pick(rng, &ACTIONS);
-        grants.insert("*".to_owned(), json!({ *action: line(shape, rng, &SCOPES) }));
+        grants.insert(
+            "*".to_owned(),
+            json!({ *action: line(shape, rng, &SCOPES) }),
+        );
     }
     if chance(rng, if shape.wild > 0 { 30 } else { 2 }) {
-        grants.insert("project".to_owned(), json!({ "view_all": everywhere(rng), "view": "any" }));
-        grants.insert("role".to_owned(), json!({ "test": everywhere(rng), "view": "any" }));
+        grants.insert(
+            "project".to_owned(),
+            json!({ "view_all": everywhere(rng), "view": "any" }),
+        );
+        grants.insert(
+            "role".to_owned(),
+            json!({ "test": everywhere(rng), "view": "any" }),
+        );
     } else if shape.wild > 0 {
-        grants.insert("project".to_owned(), json!({ "view_all": "none", "*": line(shape, rng, &SCOPES) }));
-        grants.insert("role".to_owned(), json!({ "test": "none", "*": line(shape, rng, &SCOPES) }));
+        grants.insert(
+            "project".to_owned(),
+            json!({ "view_all": "none", "*": line(shape, rng, &SCOPES) }),
+        );
+        grants.insert(
+            "role".to_owned(),
+            json!({ "test": "none", "*": line(shape, rng, &SCOPES) }),
+        );
     }
     let mut role = json!({ "role": name, "grants": grants });
     if !deny.is_empty() {
@@ -96,7 +117,11 @@ fn everywhere(rng: &mut Rng) -> Value {
 }
 
 fn offered_line(shape: &Shape, rng: &mut Rng) -> Value {
-    if chance(rng, 8) { json!("none") } else { line(shape, rng, &SCOPES) }
+    if chance(rng, 8) {
+        json!("none")
+    } else {
+        line(shape, rng, &SCOPES)
+    }
 }
 
 /// Scopes, perhaps under conditions.

@@ -6,8 +6,13 @@ use serde_json::{Map, Value, json};
 use super::{chance, pick};
 
 /// Zones with and without summer time, east, west, and with half hours.
-pub const ZONES: [&str; 5] =
-    ["Europe/Warsaw", "America/New_York", "Asia/Kolkata", "Australia/Lord_Howe", "Etc/UTC"];
+pub const ZONES: [&str; 5] = [
+    "Europe/Warsaw",
+    "America/New_York",
+    "Asia/Kolkata",
+    "Australia/Lord_Howe",
+    "Etc/UTC",
+];
 
 /// Limits of assignments.
 pub const PERIODS: [[&str; 2]; 4] = [
@@ -68,7 +73,12 @@ pub fn shift_plan(rng: &mut Rng) -> Value {
 /// A product's own names for facts.
 pub fn fact_names(rng: &mut Rng) -> Value {
     let mut names = Map::new();
-    for (fact, own) in [("owner", "responsible"), ("group", "crew"), ("department", "unit"), ("projects", "campaign")] {
+    for (fact, own) in [
+        ("owner", "responsible"),
+        ("group", "crew"),
+        ("department", "unit"),
+        ("projects", "campaign"),
+    ] {
         if rng.bool() {
             names.insert(fact.to_owned(), json!(own));
         }
@@ -84,7 +94,9 @@ pub fn actions(rng: &mut Rng, kind: &str, actions: &mut Map<String, Value>, wild
     let order = ["view", "edit", "export", "manage", "create", "take"];
     let mut before: Vec<&str> = Vec::new();
     for name in order {
-        let Some(action) = actions.get_mut(name) else { continue };
+        let Some(action) = actions.get_mut(name) else {
+            continue;
+        };
         let required: Vec<&&str> = before.iter().filter(|_| rng.u32(0..6) == 0).collect();
         if !required.is_empty() {
             action["requires"] = json!(required);
@@ -92,10 +104,18 @@ pub fn actions(rng: &mut Rng, kind: &str, actions: &mut Map<String, Value>, wild
         if name != "take" && chance(rng, wild / 2) {
             let scopes = ["own", "assigned", "group", "department", "branch", "any"];
             let scopes: Vec<&str> = scopes.into_iter().filter(|_| rng.bool()).collect();
-            action["scopes"] = if scopes.is_empty() { json!(["own"]) } else { json!(scopes) };
+            action["scopes"] = if scopes.is_empty() {
+                json!(["own"])
+            } else {
+                json!(scopes)
+            };
         }
         if ["call", "chat", "ticket"].contains(&kind) && chance(rng, wild) {
-            action["via"] = json!(if rng.bool() { vec!["deal.view", "lead.edit"] } else { vec!["lead.view"] });
+            action["via"] = json!(if rng.bool() {
+                vec!["deal.view", "lead.edit"]
+            } else {
+                vec!["lead.view"]
+            });
         }
         before.push(name);
     }
@@ -123,8 +143,24 @@ pub fn fitting(rng: &mut Rng, name: &str) -> Value {
         "level" | "amount" | "hour" => json!(rng.i32(0..8)),
         "tags" | "labels" => json!([pick(rng, &["vip", "north", "d0"]), 3, true]),
         "deep" => json!({ "inner": pick(rng, &["open", "north"]), "number": 4 }),
-        "ip" => json!(pick(rng, &["10.1.2.3", "192.168.0.7", "::ffff:10.0.0.9", "2001:db8::1", "no address"])),
-        "nets" => json!(pick(rng, &[json!(["10.0.0.0/8"]), json!(["192.168.0.0/16", "2001:db8::/32"]), json!(["10.0.0.1/8"])])),
+        "ip" => json!(pick(
+            rng,
+            &[
+                "10.1.2.3",
+                "192.168.0.7",
+                "::ffff:10.0.0.9",
+                "2001:db8::1",
+                "no address"
+            ]
+        )),
+        "nets" => json!(pick(
+            rng,
+            &[
+                json!(["10.0.0.0/8"]),
+                json!(["192.168.0.0/16", "2001:db8::/32"]),
+                json!(["10.0.0.1/8"])
+            ]
+        )),
         "lead" | "deal" => link(rng),
         _ => json!("open"),
     }
@@ -207,7 +243,11 @@ pub fn condition(rng: &mut Rng, of_resource: bool) -> Value {
 
 fn path(rng: &mut Rng, of_resource: bool) -> &'static str {
     loop {
-        let path = if rng.bool() { *pick(rng, &FACTS) } else { *pick(rng, &PROPERTIES) };
+        let path = if rng.bool() {
+            *pick(rng, &FACTS)
+        } else {
+            *pick(rng, &PROPERTIES)
+        };
         if of_resource || !path.starts_with("resource.") {
             return path;
         }
@@ -217,27 +257,63 @@ fn path(rng: &mut Rng, of_resource: bool) -> &'static str {
 /// A test that fits the path more often than not.
 fn test(rng: &mut Rng, path_: &str, of_resource: bool) -> Value {
     let mut operand = |rng: &mut Rng| {
-        if chance(rng, 30) { json!({ "path": path(rng, of_resource) }) } else { constant(rng, path_) }
+        if chance(rng, 30) {
+            json!({ "path": path(rng, of_resource) })
+        } else {
+            constant(rng, path_)
+        }
     };
     let last = path_.rsplit('.').next().unwrap_or_default();
     let operators: &[&str] = match last {
         "level" | "amount" | "hour" => &["at_least", "at_most", "is", "in"],
-        "ip" => &["in_network", "not_in_network", "in_network", "not_in_network", "present"],
-        "tags" | "labels" | "departments" | "projects" | "nets" => &["contains", "contains", "present", "is"],
+        "ip" => &[
+            "in_network",
+            "not_in_network",
+            "in_network",
+            "not_in_network",
+            "present",
+        ],
+        "tags" | "labels" | "departments" | "projects" | "nets" => {
+            &["contains", "contains", "present", "is"]
+        }
         _ => &["is", "not", "in", "not_in", "present", "bare"],
     };
-    let all = ["is", "not", "in", "not_in", "at_least", "at_most", "in_network", "not_in_network", "contains", "present"];
-    let operator = if chance(rng, 15) { *pick(rng, &all) } else { *pick(rng, operators) };
+    let all = [
+        "is",
+        "not",
+        "in",
+        "not_in",
+        "at_least",
+        "at_most",
+        "in_network",
+        "not_in_network",
+        "contains",
+        "present",
+    ];
+    let operator = if chance(rng, 15) {
+        *pick(rng, &all)
+    } else {
+        *pick(rng, operators)
+    };
     match operator {
         "bare" => constant(rng, path_),
         "present" => json!({ "present": rng.bool() }),
         "in" | "not_in" if chance(rng, 40) => {
-            let lists = ["subject.departments", "subject.projects", "subject.tags", "context.tags"];
+            let lists = [
+                "subject.departments",
+                "subject.projects",
+                "subject.tags",
+                "context.tags",
+            ];
             json!({ operator: { "path": pick(rng, &lists) } })
         }
         "in" | "not_in" => json!({ operator: [operand(rng), constant(rng, path_)] }),
         "at_least" | "at_most" => {
-            let number = if chance(rng, 25) { json!({ "path": path(rng, of_resource) }) } else { json!(rng.i32(0..8)) };
+            let number = if chance(rng, 25) {
+                json!({ "path": path(rng, of_resource) })
+            } else {
+                json!(rng.i32(0..8))
+            };
             json!({ operator: number })
         }
         "in_network" | "not_in_network" => match rng.u32(0..4) {
@@ -259,7 +335,10 @@ fn constant(rng: &mut Rng, path: &str) -> Value {
         "departments" => name(rng, "d"),
         "projects" => json!(pick(rng, &["default", "p0", "p1"])),
         "queue" => name(rng, "o"),
-        "tags" | "labels" => json!(pick(rng, &[json!("vip"), json!(3), json!(true), json!("north")])),
+        "tags" | "labels" => json!(pick(
+            rng,
+            &[json!("vip"), json!(3), json!(true), json!("north")]
+        )),
         "inner" | "nets" => json!(pick(rng, &["open", "north", "10.0.0.0/8"])),
         other => fitting(rng, other),
     }
