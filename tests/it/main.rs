@@ -1,0 +1,3 @@
+//! Black-box tests: one crate, one module a topic.
+
+mod cases;
