@@ -3,5 +3,7 @@
 pub mod companies;
 pub mod decide;
 pub mod model;
+#[doc(hidden)]
+pub mod oracle;
 pub mod policy;
 pub mod snapshot;

@@ -7,10 +7,12 @@
 
 #![allow(
     dead_code,
+    unused_imports,
+    unreachable_pub,
     reason = "each bench and test that includes this uses a part of it"
 )]
 
-mod question;
+pub mod question;
 mod roles;
 mod wild;
 

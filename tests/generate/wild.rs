@@ -256,7 +256,7 @@ fn path(rng: &mut Rng, of_resource: bool) -> &'static str {
 
 /// A test that fits the path more often than not.
 fn test(rng: &mut Rng, path_: &str, of_resource: bool) -> Value {
-    let mut operand = |rng: &mut Rng| {
+    let operand = |rng: &mut Rng| {
         if chance(rng, 30) {
             json!({ "path": path(rng, of_resource) })
         } else {

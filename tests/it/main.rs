@@ -2,5 +2,7 @@
 
 /// The engine and the reference evaluator, on random companies.
 mod agreement;
+/// Worked cases of the decision model.
+mod cases;
 #[path = "../generate/mod.rs"]
 mod generate;
