@@ -6,3 +6,5 @@ mod agreement;
 mod cases;
 #[path = "../generate/mod.rs"]
 mod generate;
+/// Rules of the house.
+mod tidy;
