@@ -1,0 +1,4 @@
+//! Black-box tests: one binary, one module for each part of the house.
+
+mod policy;
+mod policy_examples;
