@@ -6,5 +6,11 @@ mod agreement;
 mod cases;
 #[path = "../generate/mod.rs"]
 mod generate;
+/// Policy files that are right: read as they are meant.
+mod policy;
+/// Policy files that are wrong: what is said of them.
+mod policy_errors;
+/// The examples of the model's page.
+mod policy_examples;
 /// Rules of the house.
 mod tidy;
