@@ -1,11 +1,14 @@
-//! The facts of a resource and of a user, and how names are found.
+//! The facts of a resource and of a user.
 
 use crate::model::{
     DepartmentId, GroupId, ObjectId, ProjectId, Properties, RoleId, TypeId, UserId, Value,
 };
 use crate::policy::{Members, Object, Policy, Registry};
 
-use super::Permission;
+use super::names::{
+    department_named, group_named, object_named, project_named, role_named, user_named,
+};
+use super::steps::Permission;
 
 /// A resource, as a decision sees it.
 pub(super) struct Resource<'a> {
@@ -416,49 +419,4 @@ pub(super) fn departments_led(policy: &Policy, user: UserId) -> Vec<DepartmentId
         .filter(|(_, department)| department.leaders.contains(&user))
         .map(|(id, _)| id)
         .collect()
-}
-
-pub(super) fn type_named(policy: &Policy, name: &str) -> Option<TypeId> {
-    let types = &policy.catalogue.types;
-    first(TypeId, types, |ty| ty.name == name)
-}
-
-/// The user of this id or alias.
-pub(super) fn user_named(policy: &Policy, name: &str) -> Option<UserId> {
-    first(UserId, &policy.users, |user| {
-        user.id == name || user.aliases.iter().any(|alias| alias == name)
-    })
-}
-
-pub(super) fn role_named(policy: &Policy, name: &str) -> Option<RoleId> {
-    first(RoleId, &policy.roles, |role| role.name == name)
-}
-
-fn object_named(policy: &Policy, kind: TypeId, id: &str) -> Option<ObjectId> {
-    first(ObjectId, &policy.objects, |object| {
-        object.kind == kind && object.id == id
-    })
-}
-
-fn project_named(policy: &Policy, name: &str) -> Option<ProjectId> {
-    first(ProjectId, &policy.projects, |project| project.name == name)
-}
-
-fn group_named(policy: &Policy, name: &str) -> Option<GroupId> {
-    first(GroupId, &policy.groups, |group| group.name == name)
-}
-
-fn department_named(policy: &Policy, name: &str) -> Option<DepartmentId> {
-    let departments = &policy.departments;
-    first(DepartmentId, departments, |department| {
-        department.name == name
-    })
-}
-
-/// The number of the first that is so.
-fn first<T, N>(number: fn(u32) -> N, all: &[T], is_so: impl Fn(&T) -> bool) -> Option<N> {
-    (0..)
-        .zip(all)
-        .find(|(_, one)| is_so(one))
-        .map(|(position, _)| number(position))
 }

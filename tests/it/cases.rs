@@ -72,8 +72,7 @@ fn failure(policy: &Policy, test: &Test, decide: Decide) -> Option<String> {
         Some(reason) => format!("{} {reason}", test.expect),
         None => test.expect.to_string(),
     };
-    (got != expected)
-        .then(|| format!("{}\n    expected {expected}\n    got      {got}", test.name))
+    (got != expected).then(|| format!("{}\n    expected {expected}\n    got      {got}", test.name))
 }
 
 /// The question that a test asks.
@@ -122,16 +121,27 @@ fn read(path: &Path) -> Result<Policy, String> {
     let folder = format!("companies/{company}");
     let parts = [
         ("catalogue", format!("packs/{pack}/catalogue.yaml"), None),
-        ("pack_roles", format!("packs/{pack}/roles.yaml"), Some("roles")),
+        (
+            "pack_roles",
+            format!("packs/{pack}/roles.yaml"),
+            Some("roles"),
+        ),
         ("company", format!("{folder}/company.yaml"), None),
         ("roles", format!("{folder}/roles.yaml"), Some("roles")),
         ("users", format!("{folder}/users.yaml"), Some("users")),
         ("objects", format!("{folder}/objects.yaml"), Some("objects")),
-        ("projects", format!("{folder}/projects.yaml"), Some("projects")),
+        (
+            "projects",
+            format!("{folder}/projects.yaml"),
+            Some("projects"),
+        ),
         ("tests", format!("{folder}/tests.yaml"), Some("tests")),
     ];
     let known = |key: &String| key == "note" || parts.iter().any(|(part, ..)| part == key);
-    if let Some(stray) = case.as_object().and_then(|all| all.keys().find(|key| !known(key))) {
+    if let Some(stray) = case
+        .as_object()
+        .and_then(|all| all.keys().find(|key| !known(key)))
+    {
         return Err(format!("a case file has no part `{stray}`"));
     }
     let files: Files = parts
