@@ -181,11 +181,8 @@ fn by_request<'a>(
     };
     let operators = parents
         .iter()
-        .filter_map(|parent| match parent {
-            Parent::Object(object) => Some(operators_upwards(policy, *object)),
-            Parent::User(_) | Parent::Project(_) | Parent::Role(_) | Parent::Unregistered => None,
-        })
         .flatten()
+        .flat_map(|parent| operators_upwards(policy, *parent))
         .collect();
     Description {
         id: id.to_owned(),
@@ -198,51 +195,33 @@ fn by_request<'a>(
     }
 }
 
-/// A parent as the request names it.
+/// The parents named, each by one id under the name of a type that may be a parent; `None` for one
+/// that is not registered.
 ///
-/// Choice: `user`, `project` and `role` are registered by nature, and so may be parents like objects:
-/// their projects count, operators they have none.
-enum Parent {
-    Object(ObjectId),
-    User(UserId),
-    Project(ProjectId),
-    Role(RoleId),
-    Unregistered,
-}
-
-/// The parents named, under the names of the types that may be parents, each by one id.
 /// Choice: a list, even of one, is no id, and so names a parent that is not registered.
-fn parents_sent(policy: &Policy, kind: TypeId, sent: &Properties<'_>) -> Vec<Parent> {
-    let mut parents = Vec::new();
-    for &parent in &policy.catalogue.types[kind.index()].parents {
-        let ty = &policy.catalogue.types[parent.index()];
-        let Some(value) = given(sent, &ty.name) else {
-            continue;
-        };
-        let found = value.as_str().and_then(|id| match ty.registry {
-            Registry::Open => None,
-            Registry::Objects => object_named(policy, parent, id).map(Parent::Object),
-            Registry::Users => user_named(policy, id).map(Parent::User),
-            Registry::Projects => project_named(policy, id).map(Parent::Project),
-            Registry::Roles => role_named(policy, id).map(Parent::Role),
-        });
-        parents.push(found.unwrap_or(Parent::Unregistered));
-    }
-    parents
+fn parents_sent(policy: &Policy, kind: TypeId, sent: &Properties<'_>) -> Vec<Option<ObjectId>> {
+    let types = &policy.catalogue.types;
+    types[kind.index()]
+        .parents
+        .iter()
+        .filter_map(|&parent| Some((parent, given(sent, &types[parent.index()].name)?)))
+        .map(|(parent, value)| object_named(policy, parent, value.as_str()?))
+        .collect()
 }
 
 /// The projects that all parents share, none if one is not registered; with no parent named none,
 /// but `default` for a type that has no parents.
-fn projects_by_parents(policy: &Policy, kind: TypeId, parents: &[Parent]) -> Vec<ProjectId> {
+fn projects_by_parents(
+    policy: &Policy,
+    kind: TypeId,
+    parents: &[Option<ObjectId>],
+) -> Vec<ProjectId> {
     if policy.catalogue.types[kind.index()].parents.is_empty() {
         return vec![ProjectId::DEFAULT];
     }
     let mut of_each = parents.iter().map(|parent| match parent {
-        Parent::Object(object) => projects_of_object(policy, *object),
-        Parent::User(user) => projects_of_user(policy, *user),
-        Parent::Project(project) => vec![*project],
-        Parent::Role(role) => projects_of_role(policy, *role),
-        Parent::Unregistered => Vec::new(),
+        Some(object) => projects_of_object(policy, *object),
+        None => Vec::new(),
     });
     let Some(mut shared) = of_each.next() else {
         return Vec::new();
