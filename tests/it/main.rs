@@ -1,3 +1,5 @@
-//! Black-box tests: one crate, one module a topic.
+//! Black-box tests: one binary, one module for each part of the house.
 
 mod cases;
+mod policy;
+mod policy_examples;
