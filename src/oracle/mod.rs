@@ -16,6 +16,12 @@
 //!
 //! Where the model is silent, the doc comments of these files say what was chosen ("Choice:").
 
+#![expect(
+    clippy::indexing_slicing,
+    clippy::expect_used,
+    reason = "test support: it may fail by panicking"
+)]
+
 mod condition;
 mod facts;
 mod names;

@@ -1,5 +1,6 @@
 //! What people write, read into a [`Policy`] in which every name is resolved.
 
+mod cases;
 mod chains;
 mod code;
 mod columns;
@@ -23,7 +24,7 @@ mod roles;
 mod routes;
 mod scalar;
 mod sink;
-mod tests;
+
 mod text;
 mod time;
 mod users;

@@ -1,5 +1,16 @@
-//! Black-box tests: one binary, one module for each part of the house.
+//! Black-box tests: one crate, so that the library is linked once.
 
+/// The engine and the reference evaluator, on random companies.
+mod agreement;
+/// Worked cases of the decision model.
 mod cases;
+#[path = "../generate/mod.rs"]
+mod generate;
+/// Policy files that are right: read as they are meant.
 mod policy;
+/// Policy files that are wrong: what is said of them.
+mod policy_errors;
+/// The examples of the model's page.
 mod policy_examples;
+/// Rules of the house.
+mod tidy;
