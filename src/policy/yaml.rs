@@ -61,6 +61,8 @@ pub(super) enum KeyKind {
     Unquoted,
     /// Readers disagree about it.
     Ambiguous,
+    /// No key at all, which is reported; its value is left out.
+    Refused,
 }
 
 /// A key that waits for its value.
@@ -166,7 +168,10 @@ impl<'f> Builder<'_, 'f> {
             return self.give_up(found.help(advice));
         }
         if let Some(tag) = tag {
-            let found = Finding::error(Code::Tag, span, format!("value with the tag `{tag}`"));
+            let core = tag.is_yaml_core_schema();
+            let handle = if core { "!!" } else { tag.handle.as_str() };
+            let message = format!("value with the tag `{handle}{}`", tag.suffix);
+            let found = Finding::error(Code::Tag, span, message);
             return self.give_up(found.help("remove the tag; put text in quotes to keep it text"));
         }
         Ok(())
@@ -224,6 +229,7 @@ impl<'f> Builder<'_, 'f> {
             None => self.root = Some(node),
             Some(Frame::List(_, items)) => items.push(node),
             Some(Frame::Table(_, entries, pending)) => match pending.take() {
+                Some((_, _, KeyKind::Refused)) => {}
                 Some((key, key_span, key_kind)) => entries.push(Entry {
                     key,
                     key_span,
@@ -262,8 +268,10 @@ fn key<'f>(sink: &Sink<'_>, node: Node<'f>) -> Key<'f> {
                 Finding::error(Code::MergeKey, span, "merge key `<<`")
                     .help("write the entries out: policy files have no merge keys")
                     .report(sink);
+                (text, KeyKind::Refused)
+            } else {
+                (text, KeyKind::Text)
             }
-            (text, KeyKind::Text)
         }
         Value::Bool(_, text) | Value::Number(text) => (text, KeyKind::Unquoted),
         Value::Word(_, text) | Value::Digits(text) => (text, KeyKind::Ambiguous),
@@ -271,7 +279,7 @@ fn key<'f>(sink: &Sink<'_>, node: Node<'f>) -> Key<'f> {
             Finding::error(Code::KeyNotText, span, "key is not text")
                 .help("a text with braces, brackets or a star needs quotes: `\"{id}\"`, `\"*\"`")
                 .report(sink);
-            (Cow::Borrowed(""), KeyKind::Text)
+            (Cow::Borrowed(""), KeyKind::Refused)
         }
     };
     (key, span, kind)
@@ -312,7 +320,14 @@ fn syntax_error(sink: &Sink<'_>, file: u32, text: &str, error: &ScanError) {
         number(error.marker().line()).max(1),
         number(error.marker().col()) + 1,
     );
-    let span = Span::line(file, line, column..column + 1);
+    let mut span = Span::line(file, line, column..column + 1);
+    let last = text.lines().count();
+    if last < line as usize {
+        // What is missing at the end is missing behind the last line.
+        let width = text.lines().last().map_or(0, |line| line.chars().count());
+        let column = number(width) + 1;
+        span = Span::line(file, number(last).max(1), column..column + 1);
+    }
     let lines = || text.lines().skip((line as usize).saturating_sub(2)).take(2);
     let indented_by_tab = |line: &str| {
         let indentation = line.len() - line.trim_start().len();
@@ -330,6 +345,13 @@ fn syntax_error(sink: &Sink<'_>, file: u32, text: &str, error: &ScanError) {
         });
         Finding::error(Code::TabIndentation, span, "tab in the indentation")
             .help("indent with spaces")
+            .report(sink);
+        return;
+    }
+    if error.info().contains("unknown anchor") {
+        let message = "alias of an anchor that is not there";
+        Finding::error(Code::Anchor, span, message)
+            .help("a star that is meant as such stands in quotes: `\"*\"`")
             .report(sink);
         return;
     }
