@@ -9,6 +9,7 @@ use std::collections::HashMap;
 use saphyr_parser::{Event, Marker, Parser, ScalarStyle, ScanError};
 
 use super::Code;
+use super::json::{Json, owned};
 use super::scalar::{Bare, bare};
 use super::sink::{Finding, Sink, Span};
 
@@ -70,18 +71,38 @@ type Key<'f> = (Cow<'f, str>, Span, KeyKind);
 
 /// The tree of a file; `None` if there is none, which is then reported.
 pub(super) fn parse<'f>(sink: &Sink<'_>, file: u32, text: &'f str) -> Option<Node<'f>> {
-    let mut builder = Builder {
+    let json = Json::read(text);
+    let builder = Builder {
         sink,
         file,
+        json: json.as_ref(),
         stack: Vec::new(),
         root: None,
         nodes: 0,
         documents: 0,
     };
+    match &json {
+        Some(json) => build(builder, &json.text, owned),
+        None => build(builder, text, |text| text),
+    }
+}
+
+/// Feeds a text to the builder; `own` makes its parts live as long as the tree.
+fn build<'i, 'f>(
+    mut builder: Builder<'_, 'f>,
+    text: &'i str,
+    own: impl Fn(Cow<'i, str>) -> Cow<'f, str>,
+) -> Option<Node<'f>> {
+    let (sink, file) = (builder.sink, builder.file);
     let mut parser = Parser::new_from_str(text);
     while let Some(event) = parser.next_event() {
         match event {
-            Ok((event, span)) => builder.event(event, span).ok()?,
+            Ok((Event::Scalar(text, style, anchor, tag), at)) => {
+                let span = builder.span(at.start, at.end);
+                builder.plain_only(span, anchor, tag.as_deref()).ok()?;
+                builder.scalar(own(text), style, span).ok()?;
+            }
+            Ok((event, at)) => builder.event(&event, at).ok()?,
             Err(error) => {
                 syntax_error(sink, file, text, &error);
                 return None;
@@ -106,6 +127,7 @@ struct GivenUp;
 struct Builder<'s, 'f> {
     sink: &'s Sink<'s>,
     file: u32,
+    json: Option<&'s Json>,
     stack: Vec<Frame<'f>>,
     root: Option<Node<'f>>,
     nodes: usize,
@@ -121,10 +143,14 @@ enum Frame<'f> {
 // === impl Builder ===
 
 impl<'f> Builder<'_, 'f> {
-    fn event(&mut self, event: Event<'f>, at: saphyr_parser::Span) -> Result<(), GivenUp> {
+    fn event(&mut self, event: &Event<'_>, at: saphyr_parser::Span) -> Result<(), GivenUp> {
         let span = self.span(at.start, at.end);
         match event {
-            Event::Nothing | Event::StreamStart | Event::StreamEnd | Event::DocumentEnd => {}
+            Event::Nothing
+            | Event::StreamStart
+            | Event::StreamEnd
+            | Event::DocumentEnd
+            | Event::Scalar(..) => {}
             Event::DocumentStart(_) => {
                 self.documents += 1;
                 if self.documents > 1 {
@@ -138,16 +164,12 @@ impl<'f> Builder<'_, 'f> {
                 let advice = "write the value out: policy files have no anchors and aliases";
                 return self.give_up(found.help(advice));
             }
-            Event::Scalar(text, style, anchor, tag) => {
-                self.plain_only(span, anchor, tag.as_deref())?;
-                self.scalar(text, style, span)?;
-            }
             Event::SequenceStart(anchor, tag) => {
-                self.plain_only(span, anchor, tag.as_deref())?;
+                self.plain_only(span, *anchor, tag.as_deref())?;
                 self.open(Frame::List(at.start, Vec::new()), span)?;
             }
             Event::MappingStart(anchor, tag) => {
-                self.plain_only(span, anchor, tag.as_deref())?;
+                self.plain_only(span, *anchor, tag.as_deref())?;
                 self.open(Frame::Table(at.start, Vec::new(), None), span)?;
             }
             Event::SequenceEnd | Event::MappingEnd => self.close(at.end)?,
@@ -243,13 +265,18 @@ impl<'f> Builder<'_, 'f> {
     }
 
     fn span(&self, start: Marker, end: Marker) -> Span {
-        let number = |value: usize| u32::try_from(value).unwrap_or(u32::MAX);
+        let number = |value: usize| u32::try_from(value).unwrap_or(u32::MAX - 1);
+        let column = |marker: Marker| {
+            let column = number(marker.col()) + 1;
+            let line = number(marker.line());
+            self.json.map_or(column, |json| json.column(line, column))
+        };
         Span {
             file: self.file,
             line: number(start.line()),
-            column: number(start.col() + 1),
+            column: column(start),
             end_line: number(end.line()),
-            end_column: number(end.col() + 1),
+            end_column: column(end),
         }
     }
 
