@@ -20,7 +20,7 @@ use super::roles::{About, Roles};
 use super::value::{Members, View};
 use super::watch::{Note, Silent, Watch};
 use crate::model::{Query, Reason, Scope, ScopeSet};
-use crate::snapshot::tables::{PermissionRow, RequireRow, UserRow, some};
+use crate::snapshot::tables::{PermissionRow, RequireRow, some};
 use crate::snapshot::{Kind, Snapshot};
 
 /// Decides: may this subject do this to that, in this context, now?
@@ -329,7 +329,7 @@ impl<'s, 'a, W: Watch> Asked<'s, 'a, W> {
             View::Text(id) => (id, Members::Nothing),
             View::Object(members) => match (members.get("id"), members.get("properties")) {
                 (Some(View::Text(id)), Some(View::Object(properties))) => (id, properties),
-                (Some(View::Text(id)), _) => (id, Members::Nothing),
+                (Some(View::Text(id)), None) => (id, Members::Nothing),
                 _ => return false,
             },
             View::Bool(_) | View::Number(_) | View::List(_) => return false,

@@ -12,7 +12,7 @@ use super::watch::Silent;
 use crate::model::{Action, Query, Scope, ScopeSet};
 use crate::snapshot::tables::{
     CELL_CONDITIONAL, MembersRow, REGISTRY_OBJECTS, REGISTRY_PROJECTS, REGISTRY_ROLES,
-    REGISTRY_USERS, TypeRow, UserRow, some,
+    REGISTRY_USERS, UserRow, some,
 };
 use crate::snapshot::{Kind, Snapshot};
 
@@ -155,7 +155,7 @@ pub fn actions<'s>(snapshot: &'s Snapshot, query: &Query<'_>, window: Window<'_>
 }
 
 /// Where the rows after `after` begin; the rows lie sorted by name.
-fn start<'t, T>(rows: &'t [T], after: Option<&str>, name: impl Fn(&'t T) -> &'t str) -> usize {
+fn start<'n, T>(rows: &[T], after: Option<&str>, name: impl Fn(&T) -> &'n str) -> usize {
     after.map_or(0, |after| rows.partition_point(|row| name(row) <= after))
 }
 

@@ -20,5 +20,7 @@ mod policy;
 mod policy_errors;
 /// The examples of the model's page.
 mod policy_examples;
+/// Searches against checks.
+mod search;
 /// Rules of the house.
 mod tidy;
