@@ -1,5 +1,13 @@
 //! Black-box tests: one crate, so that the library is linked once.
 
+#![allow(
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "tests and benches fail by panicking"
+)]
+
 /// The engine and the reference evaluator, on random companies.
 mod agreement;
 /// Worked cases of the decision model.
@@ -12,5 +20,7 @@ mod policy;
 mod policy_errors;
 /// The examples of the model's page.
 mod policy_examples;
+/// Searches against checks.
+mod search;
 /// Rules of the house.
 mod tidy;
