@@ -5,3 +5,4 @@ pub mod decide;
 pub mod model;
 pub mod policy;
 pub mod snapshot;
+pub mod source;
