@@ -1,5 +1,6 @@
 //! callgate
 
+pub mod cli;
 pub mod companies;
 pub mod decide;
 pub mod model;

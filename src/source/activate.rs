@@ -193,14 +193,14 @@ impl Activator {
         let Some(running) = running else {
             return Ok(false);
         };
+        let lost = running.lost_in(new);
         let kinds = [
-            ("users", running.users(), new.users()),
-            ("objects", running.objects(), new.objects()),
+            ("users", running.users(), lost.users),
+            ("objects", running.objects(), lost.objects),
         ];
         let mut too_much = Vec::new();
-        for (kind, before, after) in kinds {
-            let lost = before.saturating_sub(after);
-            if lost > 0 && lost as f64 > self.max_loss * before as f64 {
+        for (kind, before, lost) in kinds {
+            if lost as f64 > self.max_loss * before as f64 {
                 too_much.push(format!("{lost} of {before} {kind} would go"));
             }
         }

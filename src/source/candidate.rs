@@ -127,6 +127,13 @@ pub fn file_place(policy: &Policy, place: Place) -> FilePlace {
     (file.cloned().unwrap_or_default(), place.line, place.column)
 }
 
+/// Where the policy test of this name stands.
+#[must_use]
+pub fn test_place(policy: &Policy, name: &str) -> Option<FilePlace> {
+    let test = policy.tests.iter().find(|test| test.name == name)?;
+    Some(file_place(policy, test.place))
+}
+
 // === impl Built ===
 
 impl Built {
@@ -139,16 +146,16 @@ impl Built {
 
     /// Where the policy test of this name stands.
     pub(crate) fn test_place(&self, name: &str) -> Option<FilePlace> {
-        let policy = self.policy.as_ref()?;
-        let test = policy.tests.iter().find(|test| test.name == name)?;
-        Some(file_place(policy, test.place))
+        test_place(self.policy.as_ref()?, name)
     }
 }
 
 // === impl Refusal ===
 
 impl Refusal {
-    pub(crate) fn new(outcome: Outcome, message: String) -> Self {
+    /// A refusal without a place.
+    #[must_use]
+    pub fn new(outcome: Outcome, message: String) -> Self {
         Self {
             outcome,
             message,

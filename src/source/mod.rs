@@ -29,7 +29,7 @@ mod watcher;
 
 pub use activate::{LoadObserver, Outcome};
 pub use candidate::{
-    Built, Candidate, FilePlace, Refusal, build, failed_tests_message, file_place,
+    Built, Candidate, FilePlace, Refusal, build, failed_tests_message, file_place, test_place,
 };
 pub use error::SourceError;
 pub use settings::{FailedTests, Kind, ReloadOptions, Settings};
