@@ -28,14 +28,14 @@ use crate::snapshot::{Kind, Snapshot};
 /// Total and pure: it takes no lock, reads no clock and allocates nothing.
 #[must_use]
 pub fn check<'s>(snapshot: &'s Snapshot, query: &Query<'_>) -> Reason<'s> {
-    decide(snapshot, query, &Silent)
+    decide(snapshot, query, Silent)
 }
 
 /// As [`check`], while `watch` is told each step.
 pub(super) fn decide<'s>(
     snapshot: &'s Snapshot,
     query: &Query<'_>,
-    watch: &impl Watch,
+    watch: impl Watch,
 ) -> Reason<'s> {
     let Some((user_id, user)) = subject(snapshot, query) else {
         return Reason::UnknownSubject;
@@ -56,9 +56,8 @@ pub(super) fn decide<'s>(
     watch.note(Note::Permission { permission });
     let own = Asked {
         names: snapshot,
-        roles: Roles::own(snapshot, query, user),
+        roles: Roles::own(snapshot, query, user, watch),
         user_id,
-        watch,
     };
     match query.test_role {
         None => own.answer(permission),
@@ -83,9 +82,8 @@ fn subject<'s>(snapshot: &'s Snapshot, query: &Query<'_>) -> Option<(u32, &'s Us
 struct Asked<'s, 'a, W> {
     /// The snapshot again, for reasons, which outlive the question.
     names: &'s Snapshot,
-    roles: Roles<'a>,
+    roles: Roles<'a, W>,
     user_id: u32,
-    watch: &'a W,
 }
 
 /// Whether links may stand in for a scope.
@@ -108,7 +106,7 @@ impl<'s, 'a, W: Watch> Asked<'s, 'a, W> {
         let Some(role) = self.names.find(Kind::ROLE, role) else {
             return Reason::UnknownRole;
         };
-        self.watch.note(Note::TestedRole { role });
+        self.roles.watch.note(Note::TestedRole { role });
         let tested = Self {
             roles: self.roles.with_tested(role),
             ..*self
@@ -117,7 +115,7 @@ impl<'s, 'a, W: Watch> Asked<'s, 'a, W> {
         if !tested.allows() {
             return tested;
         }
-        self.watch.note(Note::OwnRoles);
+        self.roles.watch.note(Note::OwnRoles);
         if self.answer(permission).allows() {
             tested
         } else {
@@ -143,10 +141,10 @@ impl<'s, 'a, W: Watch> Asked<'s, 'a, W> {
             row.new != 0,
         );
         let Some(resource) = found else {
-            self.watch.note(Note::NoResource);
+            self.roles.watch.note(Note::NoResource);
             return Reason::UnknownResource;
         };
-        self.watch.note(Note::Resource {
+        self.roles.watch.note(Note::Resource {
             resource: &resource,
         });
         self.permit(permission, row, &resource, Links::Follow)
@@ -184,7 +182,7 @@ impl<'s, 'a, W: Watch> Asked<'s, 'a, W> {
     ) -> Option<&'s str> {
         let required = row.requires.of(&self.names.tables.requires);
         let denied = required.iter().find(|required| {
-            self.watch.note(Note::Required {
+            self.roles.watch.note(Note::Required {
                 permission: required.permission,
             });
             !admits(required)
@@ -200,10 +198,10 @@ impl<'s, 'a, W: Watch> Asked<'s, 'a, W> {
         resource: &Resource<'_>,
         links: Links,
     ) -> Reason<'s> {
-        let roles: Roles<'_> = self.roles;
+        let roles: Roles<'_, W> = self.roles;
         let about = About::Resource(resource);
         let denied = roles.deny(permission, about);
-        self.watch.note(Note::Denied { permission, denied });
+        self.roles.watch.note(Note::Denied { permission, denied });
         if denied {
             return Reason::DeniedByRole;
         }
@@ -212,7 +210,7 @@ impl<'s, 'a, W: Watch> Asked<'s, 'a, W> {
         }
         let granted = roles.grant(permission, about);
         let reached = self.reached(granted, resource);
-        self.watch.note(Note::Granted {
+        self.roles.watch.note(Note::Granted {
             permission,
             granted,
             reached,
@@ -244,7 +242,7 @@ impl<'s, 'a, W: Watch> Asked<'s, 'a, W> {
         };
         let lifted =
             !inside && some(meta.lifts_wall).is_some_and(|lifts| self.roles.everywhere(lifts));
-        self.watch.note(Note::Wall { inside, lifted });
+        self.roles.watch.note(Note::Wall { inside, lifted });
         !inside && !lifted
     }
 
@@ -259,8 +257,6 @@ impl<'s, 'a, W: Watch> Asked<'s, 'a, W> {
     fn reaches(&self, scope: Scope, resource: &Resource<'_>) -> bool {
         let user = self.roles.user;
         let owns = || resource.owner() == Some(self.user_id);
-        let of_departments =
-            |mut test: &mut dyn FnMut(u32) -> bool| resource.any(resource.departments(), &mut test);
         let departments = self.names.list(user.reach_departments);
         let mine = |department: u32| departments.binary_search(&department).is_ok();
         match scope {
@@ -274,9 +270,11 @@ impl<'s, 'a, W: Watch> Asked<'s, 'a, W> {
                     .is_some_and(|group| groups.binary_search(&group).is_ok())
                     || owns()
             }
-            Scope::Department => of_departments(&mut |department| mine(department)) || owns(),
+            Scope::Department => resource.any(resource.departments(), mine) || owns(),
             Scope::Branch => {
-                of_departments(&mut |department| self.upwards(department).any(mine)) || owns()
+                resource.any(resource.departments(), |department| {
+                    self.upwards(department).any(mine)
+                }) || owns()
             }
         }
     }
@@ -292,7 +290,7 @@ impl<'s, 'a, W: Watch> Asked<'s, 'a, W> {
         for &permission in self.names.list(row.via) {
             let linked = self.names.permission(permission)?;
             let kind = self.names.text(self.names.kind(linked.kind)?.name);
-            self.watch.note(Note::Link { permission });
+            self.roles.watch.note(Note::Link { permission });
             let allows = |link: View<'_>| self.linked(permission, linked, link);
             let allowed = match resource.property(kind) {
                 None => false,
@@ -344,12 +342,12 @@ impl<'s, 'a, W: Watch> Asked<'s, 'a, W> {
 
     fn section_alone(&self, permission: u32) -> Reason<'s> {
         let denied = self.roles.deny(permission, About::Section);
-        self.watch.note(Note::Denied { permission, denied });
+        self.roles.watch.note(Note::Denied { permission, denied });
         if denied {
             return Reason::DeniedByRole;
         }
         let granted = self.roles.grant(permission, About::Section);
-        self.watch.note(Note::Granted {
+        self.roles.watch.note(Note::Granted {
             permission,
             granted,
             reached: None,

@@ -4,6 +4,7 @@ use std::net::IpAddr;
 
 use super::resource::{Many, Resource};
 use super::value::{Items, Members, View, number};
+use super::watch::{Note, Watch};
 use crate::model::Query;
 use crate::snapshot::Snapshot;
 use crate::snapshot::tables::{
@@ -25,11 +26,12 @@ pub(super) enum Truth {
 
 /// What conditions look at.
 #[derive(Clone, Copy)]
-pub(super) struct Scene<'a> {
+pub(super) struct Scene<'a, W> {
     pub(super) snapshot: &'a Snapshot,
     pub(super) query: &'a Query<'a>,
     pub(super) user: &'a UserRow,
     pub(super) resource: Sight<'a>,
+    pub(super) watch: W,
 }
 
 /// What of the resource conditions see.
@@ -65,9 +67,20 @@ impl From<bool> for Truth {
     }
 }
 
+impl Truth {
+    /// The name, for people.
+    pub(super) const fn name(self) -> &'static str {
+        match self {
+            Self::True => "true",
+            Self::False => "false",
+            Self::Unknown => "unknown",
+        }
+    }
+}
+
 // === impl Scene ===
 
-impl<'a> Scene<'a> {
+impl<'a, W: Watch> Scene<'a, W> {
     /// A condition: false with a false test, else unknown with an unknown one, else true.
     pub(super) fn condition(&self, condition: u32) -> Truth {
         let Some(row) = self.snapshot.tables.conditions.get(condition as usize) else {
@@ -75,7 +88,9 @@ impl<'a> Scene<'a> {
         };
         let mut truth = Truth::True;
         for test in row.tests.of(&self.snapshot.tables.tests) {
-            match self.test(test) {
+            let came_to = self.test(test);
+            self.watch.note(Note::Tested { test, came_to });
+            match came_to {
                 Truth::True => {}
                 Truth::False => return Truth::False,
                 Truth::Unknown => truth = Truth::Unknown,

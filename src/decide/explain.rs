@@ -6,8 +6,9 @@ use std::fmt;
 use super::check::decide;
 use super::resource::Resource;
 use super::watch::{Note, Watch};
-use crate::model::{Query, ScopeSet};
+use crate::model::{Query, Scope, ScopeSet};
 use crate::snapshot::Snapshot;
+use crate::snapshot::tables::{OPERATORS, ROOT_ACTION, ROOT_RESOURCE, ROOT_SUBJECT, TestRow};
 
 /// A decision with its steps; written (`Display`) a line each.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -84,6 +85,27 @@ impl Listener<'_> {
         }
     }
 
+    /// The test's path and operator, as in the policy.
+    fn test(&self, test: &TestRow) -> String {
+        let path = self.snapshot.tables.paths.get(test.path as usize);
+        let segments = path.map_or(&[][..], |path| self.snapshot.list(path.segments));
+        let segments: Vec<&str> = segments
+            .iter()
+            .map(|&name| self.snapshot.text(name))
+            .collect();
+        let root = match path.map(|path| path.root) {
+            Some(ROOT_SUBJECT) => "subject",
+            Some(ROOT_RESOURCE) => "resource",
+            Some(ROOT_ACTION) => "action",
+            _ => "context",
+        };
+        let operator = OPERATORS
+            .get(test.operator as usize)
+            .copied()
+            .unwrap_or_default();
+        format!("{root}.{} {operator}", segments.join("."))
+    }
+
     fn facts(&self, resource: &Resource<'_>) -> String {
         let user = |id: u32| {
             self.snapshot
@@ -126,7 +148,7 @@ impl Listener<'_> {
     }
 }
 
-impl Watch for Listener<'_> {
+impl Watch for &Listener<'_> {
     fn note(&self, note: Note<'_>) {
         let step = match note {
             Note::Subject { user, active } => format!(
@@ -191,6 +213,9 @@ impl Watch for Listener<'_> {
                     None => format!("grant: {permission} {}; none reaches it", scopes(granted)),
                 }
             }
+            Note::Tested { test, came_to } => {
+                format!("test: {} is {}", self.test(test), came_to.name())
+            }
             Note::Link { permission } => format!("link: {}", self.permission(permission)),
             Note::Required { permission } => format!("requires: {}", self.permission(permission)),
         };
@@ -199,7 +224,7 @@ impl Watch for Listener<'_> {
 }
 
 fn scopes(granted: ScopeSet) -> String {
-    let names: Vec<&str> = granted.iter().map(|scope| scope.name()).collect();
+    let names: Vec<&str> = granted.iter().map(Scope::name).collect();
     names.join(", ")
 }
 

@@ -3,13 +3,14 @@
 use super::condition::{Scene, Sight, Truth};
 use super::resource::Resource;
 use super::shift::on_shift;
+use super::watch::Watch;
 use crate::model::{Query, ScopeSet};
 use crate::snapshot::Snapshot;
 use crate::snapshot::tables::{CELL_CONDITIONAL, CELL_DENY, LimitedRow, NONE, UserRow};
 
 /// Whose roles count: the user's own, or one to be tested with the implicit ones.
 #[derive(Clone, Copy)]
-pub(super) struct Roles<'a> {
+pub(super) struct Roles<'a, W> {
     pub(super) snapshot: &'a Snapshot,
     pub(super) query: &'a Query<'a>,
     pub(super) user: &'a UserRow,
@@ -19,6 +20,7 @@ pub(super) struct Roles<'a> {
     pub(super) limited: u32,
     /// A role to be tested, or none. It is in force whatever shifts say.
     pub(super) tested: u32,
+    pub(super) watch: W,
 }
 
 /// What roles are asked about.
@@ -40,9 +42,14 @@ enum Effect {
 
 // === impl Roles ===
 
-impl<'a> Roles<'a> {
+impl<'a, W: Watch> Roles<'a, W> {
     /// The user's own roles.
-    pub(super) fn own(snapshot: &'a Snapshot, query: &'a Query<'a>, user: &'a UserRow) -> Self {
+    pub(super) fn own(
+        snapshot: &'a Snapshot,
+        query: &'a Query<'a>,
+        user: &'a UserRow,
+        watch: W,
+    ) -> Self {
         let UserRow {
             role_set, limited, ..
         } = *user;
@@ -53,6 +60,7 @@ impl<'a> Roles<'a> {
             role_set,
             limited,
             tested: NONE,
+            watch,
         }
     }
 
@@ -174,7 +182,7 @@ impl<'a> Roles<'a> {
         &self,
         role: u32,
         permission: u32,
-    ) -> impl Iterator<Item = (ScopeSet, u32)> + use<'a> {
+    ) -> impl Iterator<Item = (ScopeSet, u32)> + use<'a, W> {
         let rows = self.snapshot.role(role).map_or(&[][..], |role| {
             role.conditional.of(&self.snapshot.tables.conditional)
         });
@@ -197,6 +205,7 @@ impl<'a> Roles<'a> {
             snapshot,
             query,
             user,
+            watch,
             ..
         } = *self;
         Scene {
@@ -204,6 +213,7 @@ impl<'a> Roles<'a> {
             query,
             user,
             resource,
+            watch,
         }
         .condition(condition)
     }

@@ -3,17 +3,19 @@
 //! The rule tells each step as it takes it, so that an explanation is what happened and not a
 //! second reading of the rule. With [`Silent`] the telling is compiled away.
 
+use super::condition::Truth;
 use super::resource::Resource;
 use crate::model::{Scope, ScopeSet};
-use crate::snapshot::tables::UserRow;
+use crate::snapshot::tables::{TestRow, UserRow};
 
 /// Is told each step of a decision.
-pub(super) trait Watch {
+pub(super) trait Watch: Copy {
     /// A step was taken.
     fn note(&self, note: Note<'_>);
 }
 
 /// Does not listen.
+#[derive(Clone, Copy)]
 pub(super) struct Silent;
 
 /// A step of a decision. Numbers are those of the snapshot's tables.
@@ -41,6 +43,8 @@ pub(super) enum Note<'a> {
         granted: ScopeSet,
         reached: Option<Scope>,
     },
+    /// A test of a condition was made.
+    Tested { test: &'a TestRow, came_to: Truth },
     /// Links to this permission's type are looked at.
     Link { permission: u32 },
     /// What is allowed so far requires this permission.

@@ -350,6 +350,20 @@ pub(crate) const TEST_CONTAINS: u32 = 8;
 /// The operand is a bool.
 pub(crate) const TEST_PRESENT: u32 = 9;
 
+/// The operators' names in policy files, by number.
+pub(crate) const OPERATORS: [&str; 10] = [
+    "is",
+    "not",
+    "in",
+    "not_in",
+    "at_least",
+    "at_most",
+    "in_network",
+    "not_in_network",
+    "contains",
+    "present",
+];
+
 /// A role denies the permission, whatever the circumstances: a bit beside the scopes in a cell.
 pub(crate) const CELL_DENY: u8 = 1 << 6;
 /// A role grants or denies the permission under a condition.
@@ -380,8 +394,7 @@ impl NetworkRow {
     }
 
     fn v4([a, b, c, d]: [u8; 4], prefix: u32) -> Self {
-        let mut address = [0; 16];
-        address[..4].copy_from_slice(&[a, b, c, d]);
+        let address = [a, b, c, d, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0];
         Self {
             address,
             family: 4,

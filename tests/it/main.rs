@@ -1,6 +1,18 @@
-//! Black-box tests: one crate, since each would link the library again.
+//! Black-box tests: one crate, so that the library is linked once.
 
-mod activation; // what may stop an activation, and what is said of it
-mod cli; // the subcommands, as processes
-mod fixture; // a policy tree on disk, and a watcher over it
-mod swap; // changes made in every way, and that they are live
+/// What may stop an activation, and what is said of it.
+mod activation;
+/// The engine and the reference evaluator, on random companies.
+mod agreement;
+/// Worked cases of the decision model.
+mod cases;
+/// The subcommands, as processes.
+mod cli;
+/// A policy tree on disk, and a watcher over it.
+mod fixture;
+#[path = "../generate/mod.rs"]
+mod generate;
+/// Changes made in every way, and that they are live.
+mod swap;
+/// Rules of the house.
+mod tidy;
