@@ -33,12 +33,12 @@ roles:
 ";
 
 /// Everybody in these trees; `olga` comes first.
-pub const USERS: [&str; 10] = [
+pub(crate) const USERS: [&str; 10] = [
     "olga", "piotr", "ewa", "anna", "jan", "marta", "adam", "zofia", "igor", "lena",
 ];
 
 /// A policy tree in a folder of its own.
-pub struct Tree {
+pub(crate) struct Tree {
     folder: TempDir,
 }
 
@@ -46,7 +46,7 @@ pub struct Tree {
 
 impl Tree {
     /// A tree with the pack `desk` and one company, `acme`.
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let tree = Self {
             folder: tempfile::tempdir().unwrap(),
         };
@@ -56,46 +56,46 @@ impl Tree {
         tree
     }
 
-    pub fn path(&self) -> &Path {
+    pub(crate) fn path(&self) -> &Path {
         self.folder.path()
     }
 
-    pub fn join(&self, path: &str) -> PathBuf {
+    pub(crate) fn join(&self, path: &str) -> PathBuf {
         self.path().join(path)
     }
 
     /// Writes a file in place.
-    pub fn write(&self, path: &str, text: &str) {
+    pub(crate) fn write(&self, path: &str, text: &str) {
         let path = self.join(path);
         fs::create_dir_all(path.parent().unwrap()).unwrap();
         fs::write(path, text).unwrap();
     }
 
     /// Writes a file beside and renames it over.
-    pub fn rename_over(&self, path: &str, text: &str) {
+    pub(crate) fn rename_over(&self, path: &str, text: &str) {
         let beside = self.join(path).with_extension("new");
         fs::write(&beside, text).unwrap();
         fs::rename(beside, self.join(path)).unwrap();
     }
 
     /// A company in which all are operators.
-    pub fn company(&self, name: &str) {
+    pub(crate) fn company(&self, name: &str) {
         self.write(&format!("companies/{name}/company.yaml"), &company(name));
         self.write(&format!("companies/{name}/users.csv"), &users("operator"));
     }
 
-    pub fn remove(&self, path: &str) {
+    pub(crate) fn remove(&self, path: &str) {
         fs::remove_dir_all(self.join(path)).unwrap();
     }
 }
 
 /// A company's own file.
-pub fn company(name: &str) -> String {
+pub(crate) fn company(name: &str) -> String {
     format!("company: {name}\npack: desk\ntime_zone: Europe/Warsaw\n")
 }
 
 /// All users as CSV, `olga` with this role, the others operators.
-pub fn users(olga: &str) -> String {
+pub(crate) fn users(olga: &str) -> String {
     let mut text = "user,roles\n".to_owned();
     for user in USERS {
         let role = if user == "olga" { olga } else { "operator" };
@@ -106,7 +106,7 @@ pub fn users(olga: &str) -> String {
 
 /// What the watcher told its observer.
 #[derive(Default)]
-pub struct Record(Mutex<Vec<(String, Outcome)>>);
+pub(crate) struct Record(Mutex<Vec<(String, Outcome)>>);
 
 impl LoadObserver for Record {
     fn loaded(&self, company: &str, outcome: Outcome, _: Duration) {
@@ -115,14 +115,14 @@ impl LoadObserver for Record {
 }
 
 /// A watcher, and what it publishes to.
-pub struct Running {
-    pub companies: Arc<Companies>,
-    pub record: Arc<Record>,
+pub(crate) struct Running {
+    pub(crate) companies: Arc<Companies>,
+    pub(crate) record: Arc<Record>,
     watcher: Option<Watcher>,
 }
 
 /// As by default, but with a short grace.
-pub fn settings() -> Settings {
+pub(crate) fn settings() -> Settings {
     Settings {
         removal_grace: Duration::from_millis(800),
         ..Settings::default()
@@ -133,13 +133,13 @@ pub fn settings() -> Settings {
 
 impl Running {
     /// Watches the folder, and returns once every company was tried.
-    pub fn start(folder: &Path, settings: Settings) -> Self {
+    pub(crate) fn start(folder: &Path, settings: Settings) -> Self {
         let running = Self::start_early(folder, settings);
         running.until("tried", || running.watcher().tried());
         running
     }
 
-    pub fn start_early(folder: &Path, settings: Settings) -> Self {
+    pub(crate) fn start_early(folder: &Path, settings: Settings) -> Self {
         let companies = Arc::new(Companies::default());
         let record = Arc::new(Record::default());
         let observer: Arc<dyn LoadObserver> = Arc::<Record>::clone(&record);
@@ -156,12 +156,12 @@ impl Running {
         }
     }
 
-    pub fn watcher(&self) -> callgate::source::Handle {
+    pub(crate) fn watcher(&self) -> callgate::source::Handle {
         self.watcher.as_ref().unwrap().handle()
     }
 
     /// The reason of a check about a call; `None` while no snapshot decides.
-    pub fn ask(&self, company: &str, user: &str, action: &str) -> Option<String> {
+    pub(crate) fn ask(&self, company: &str, user: &str, action: &str) -> Option<String> {
         self.companies.with(company, |current| match current {
             Current::Active(snapshot) => {
                 let none = &Properties::EMPTY;
@@ -189,16 +189,16 @@ impl Running {
     }
 
     /// Whether olga of `acme` may listen: what these tests change.
-    pub fn listens(&self) -> bool {
+    pub(crate) fn listens(&self) -> bool {
         self.ask("acme", "olga", "listen").as_deref() == Some("granted")
     }
 
-    pub fn failure(&self, company: &str) -> Option<Failure> {
+    pub(crate) fn failure(&self, company: &str) -> Option<Failure> {
         self.companies.status(company)?.failure
     }
 
     /// The company's failure with this code, once it is there.
-    pub fn fails(&self, company: &str, code: &str) -> Failure {
+    pub(crate) fn fails(&self, company: &str, code: &str) -> Failure {
         self.until(code, || {
             self.failure(company)
                 .is_some_and(|failure| failure.code == code)
@@ -207,11 +207,11 @@ impl Running {
     }
 
     /// Forgets what was recorded, and returns it.
-    pub fn recorded(&self) -> Vec<(String, Outcome)> {
+    pub(crate) fn recorded(&self) -> Vec<(String, Outcome)> {
         std::mem::take(&mut *self.record.0.lock().unwrap())
     }
 
-    pub fn reload(&self, options: ReloadOptions) {
+    pub(crate) fn reload(&self, options: ReloadOptions) {
         let runtime = tokio::runtime::Builder::new_current_thread();
         let runtime = { runtime }.enable_time().build().unwrap();
         runtime.block_on(self.watcher().reload(options)).unwrap();
@@ -219,7 +219,7 @@ impl Running {
 
     /// Waits for what must come, and returns how long that took.
     #[track_caller]
-    pub fn until(&self, what: &str, holds: impl Fn() -> bool) -> Duration {
+    pub(crate) fn until(&self, what: &str, holds: impl Fn() -> bool) -> Duration {
         let started = Instant::now();
         while !holds() {
             assert!(
@@ -234,7 +234,7 @@ impl Running {
 
     /// Whatever must not come would have come by now.
     #[track_caller]
-    pub fn stays(&self, what: &str, holds: impl Fn() -> bool) {
+    pub(crate) fn stays(&self, what: &str, holds: impl Fn() -> bool) {
         let started = Instant::now();
         while started.elapsed() < Duration::from_millis(1_300) {
             assert!(holds(), "{what}; {:?}", self.recorded());

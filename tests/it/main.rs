@@ -1,5 +1,13 @@
 //! Black-box tests: one crate, so that the library is linked once.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "tests may fail by panicking, and so may what they share"
+)]
+
 /// What may stop an activation, and what is said of it.
 mod activation;
 /// The engine and the reference evaluator, on random companies.
