@@ -69,6 +69,8 @@ struct Loop {
     options: Option<ReloadOptions>,
     /// How many reloads were asked for.
     asked: u64,
+    /// A reload was asked for since the last look.
+    urgent: bool,
     /// Whether the last look found something in motion.
     restless: bool,
     /// Since when somebody waits for a look to come to rest; at first, for the first one.
@@ -113,6 +115,7 @@ impl Watcher {
             reloads: Vec::new(),
             options: None,
             asked: 0,
+            urgent: false,
             restless: false,
             waiting: Some(Instant::now()),
             full_at: Instant::now(),
@@ -201,7 +204,7 @@ impl Loop {
                 return;
             }
             // Hints come in swarms; one look a settling time is enough for all of them.
-            while self.options.is_none() && looked.elapsed() < self.settings.settle {
+            while !self.urgent && looked.elapsed() < self.settings.settle {
                 if !self.sleep(self.settings.settle.saturating_sub(looked.elapsed())) {
                     return;
                 }
@@ -210,6 +213,7 @@ impl Loop {
     }
 
     fn look(&mut self) {
+        self.urgent = false;
         let full = self.full_at <= Instant::now();
         let round = Round {
             full,
@@ -239,8 +243,10 @@ impl Loop {
     /// All that could be done is done: say so.
     fn at_rest(&mut self) {
         self.options = None;
-        self.waiting = None;
         let failure = self.reconciler.failure().map(str::to_owned);
+        // A source that comes late is waited for like one that was there at the start.
+        let to_come = failure.is_some() && !self.progress.borrow().tried;
+        self.waiting = to_come.then(Instant::now);
         self.progress.send_if_modified(|progress| {
             let now = Progress {
                 tried: progress.tried || failure.is_none(),
@@ -282,6 +288,7 @@ impl Loop {
             Message::Reload(options, reply) => {
                 self.options = Some(options.or(self.options.unwrap_or_default()));
                 self.asked += 1;
+                self.urgent = true;
                 self.waiting.get_or_insert_with(Instant::now);
                 self.full_at = Instant::now();
                 self.reloads.push(reply);

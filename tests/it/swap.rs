@@ -320,7 +320,9 @@ fn while_files_change_every_answer_is_the_old_or_the_new_one_and_it_changes_once
     scope(|scope| {
         let asked = scope.spawn(|| {
             let (mut asked, mut changes, mut last) = (0_u64, 0, false);
-            while !stop.load(Ordering::Relaxed) {
+            let mut stopping = false;
+            while !stopping {
+                stopping = stop.load(Ordering::Relaxed);
                 let reason = running.ask("acme", "olga", "listen");
                 let now = match reason.as_deref() {
                     Some("granted") => true,
