@@ -234,13 +234,15 @@ fn a_packs_mistakes_are_told_once() {
         "packs/desk/roles.yaml",
         "roles:\n  - role: operator\n    grnats: {}\n",
     );
-    let (_, err) = ends(&callgate(&tree, &["check", "TREE"]), 3);
-    assert_eq!(
-        err.matches("grnats").count(),
-        err.matches("roles.yaml:3:5").count().max(1)
-            + usize::from(err.contains("unknown key `grnats`")),
-        "{err}"
-    );
+    let document = json(&callgate(&tree, &["check", "TREE", "--format", "json"]), 3);
+    let told = |of: &Value| of["diagnostics"].as_array().unwrap().len();
+    assert_eq!(told(&document["packs"][0]), 1, "{document:#}");
+    for company in document["companies"].as_array().unwrap() {
+        assert_eq!(
+            (&company["code"], told(company)),
+            (&Value::from("policy_errors"), 0)
+        );
+    }
 }
 
 // --- test ---

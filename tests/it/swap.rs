@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{scope, sleep};
 use std::time::Duration;
 
-use callgate::source::{Outcome, Settings};
+use callgate::source::{Outcome, ReloadOptions, Settings};
 
 use crate::fixture::{Running, Tree, USERS, company, settings, users};
 
@@ -24,13 +24,26 @@ fn polling() -> Settings {
 
 /// Makes olga a listener by `change`, and an operator again, with and without hints.
 fn live_both_ways(tree: &Tree, change: impl Fn(&str)) {
+    live_after(&[Duration::ZERO], tree, change);
+}
+
+/// The same at once, while the file is young, and once its stamp is trusted.
+fn live_young_and_old(tree: &Tree, change: impl Fn(&str)) {
+    live_after(
+        &[Duration::ZERO, Duration::from_millis(2_600)],
+        tree,
+        change,
+    );
+}
+
+#[track_caller]
+fn live_after(pauses: &[Duration], tree: &Tree, change: impl Fn(&str)) {
     for settings in [settings(), polling()] {
         let hints = settings.hints;
         let running = Running::start(tree.path(), settings);
         assert!(!running.listens());
-        // Once while the file is young, once when its stamp is trusted.
-        for pause in [Duration::ZERO, Duration::from_millis(2_600)] {
-            sleep(pause);
+        for pause in pauses {
+            sleep(*pause);
             for (role, listens) in [("listener", true), ("operator", false)] {
                 change(role);
                 let took = running.until("live", || running.listens() == listens);
@@ -44,7 +57,7 @@ fn live_both_ways(tree: &Tree, change: impl Fn(&str)) {
 #[test]
 fn an_edit_in_place_is_live() {
     let tree = Tree::new();
-    live_both_ways(&tree, |role| {
+    live_young_and_old(&tree, |role| {
         tree.write("companies/acme/users.csv", &users(role));
     });
 }
@@ -60,7 +73,7 @@ fn a_file_renamed_over_is_live() {
 #[test]
 fn an_edit_that_keeps_size_and_date_is_live() {
     let tree = Tree::new();
-    live_both_ways(&tree, |role| {
+    live_young_and_old(&tree, |role| {
         tree.write("companies/acme/users.csv", &users(role));
         let file = fs::File::options()
             .append(true)
@@ -169,6 +182,7 @@ fn a_changed_pack_compiles_its_companies_and_no_others() {
     running.until("live", || {
         running.ask("bolt", "olga", "view").as_deref() == Some("out_of_scope")
     });
+    running.reload(ReloadOptions::default());
     assert_eq!(
         running.recorded(),
         [("bolt".to_owned(), Outcome::Activated)]
@@ -276,6 +290,7 @@ fn a_half_written_file_is_not_taken() {
     }
     drop(file);
     running.until("live", || running.listens());
+    running.reload(ReloadOptions::default());
     assert_eq!(
         running.recorded(),
         [
