@@ -20,6 +20,12 @@ mod cli;
 mod fixture;
 #[path = "../generate/mod.rs"]
 mod generate;
+/// Policy files that are right: read as they are meant.
+mod policy;
+/// Policy files that are wrong: what is said of them.
+mod policy_errors;
+/// The examples of the model's page.
+mod policy_examples;
 /// Changes made in every way, and that they are live.
 mod swap;
 /// Rules of the house.
