@@ -33,7 +33,7 @@ fn json(output: &Output, code: i32) -> Value {
     serde_json::from_str(&ends(output, code).0).unwrap()
 }
 
-const BROKEN: &str = "roles:\n  - role: x\n    grnats: {}\n  - role: y\n    title: [1]\n";
+const BROKEN: &str = "roles:\n  - role: x\n    grnats: {}\n  - role: z\n    title: [1]\n";
 
 // --- compile ---
 
