@@ -44,6 +44,7 @@
 //! - The same files make the same bytes and the same revision, in whatever order they were written
 //!   or read, on any machine.
 
+pub mod cli;
 pub mod companies;
 pub mod decide;
 pub mod model;
@@ -51,3 +52,4 @@ pub mod model;
 pub mod oracle;
 pub mod policy;
 pub mod snapshot;
+pub mod source;

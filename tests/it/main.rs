@@ -8,10 +8,16 @@
     reason = "tests and benches fail by panicking"
 )]
 
+/// What may stop an activation, and what is said of it.
+mod activation;
 /// The engine and the reference evaluator, on random companies.
 mod agreement;
 /// Worked cases of the decision model.
 mod cases;
+/// The subcommands, as processes.
+mod cli;
+/// A policy tree on disk, and a watcher over it.
+mod fixture;
 #[path = "../generate/mod.rs"]
 mod generate;
 /// Policy files that are right: read as they are meant.
@@ -22,5 +28,7 @@ mod policy_errors;
 mod policy_examples;
 /// Searches against checks.
 mod search;
+/// Changes made in every way, and that they are live.
+mod swap;
 /// Rules of the house.
 mod tidy;
