@@ -10,4 +10,5 @@ pub mod oracle;
 pub mod policy;
 pub mod server;
 pub mod snapshot;
+pub mod source;
 pub mod telemetry;

@@ -8,7 +8,7 @@ use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::sync::{Semaphore, mpsc, watch};
 
-use super::address::Listener;
+use super::listener::Listener;
 use super::stream::{Detached, Stream};
 use crate::telemetry::Metrics;
 

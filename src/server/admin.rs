@@ -16,9 +16,9 @@ use hyper::{Method, Request, Response, StatusCode};
 use serde::Deserialize;
 use tokio::sync::watch;
 
-use super::address::Listener;
 use super::company_metrics;
 use super::connection::{self, http};
+use super::listener::Listener;
 use super::pace::{Pace, Paces, TICK};
 use super::readiness::is_active;
 use super::reload::{ReloadHandle, ReloadOptions};
@@ -62,7 +62,7 @@ struct ReloadBody {
 impl Admin {
     pub(super) fn new(shared: Arc<Shared>, reload: ReloadHandle) -> Rc<Self> {
         Rc::new(Self {
-            paces: Paces::new(shared.limits.times()),
+            paces: Paces::new(&shared.limits),
             shared,
             reload,
         })

@@ -45,7 +45,7 @@ pub(super) fn families(companies: &Companies, now: SystemTime) -> Vec<MetricFami
         });
         gauge(name, help, values)
     };
-    let families = [
+    vec![
         family(
             "callgate_snapshot_generation",
             "Generation of the snapshot that decides; of several companies the least.",
@@ -66,9 +66,7 @@ pub(super) fn families(companies: &Companies, now: SystemTime) -> Vec<MetricFami
             "Memory that the snapshot holds; of several companies the sum.",
             |row| row.bytes,
         ),
-    ];
-    let is_told = |family: &MetricFamily| !family.get_metric().is_empty();
-    families.into_iter().filter(is_told).collect()
+    ]
 }
 
 impl Row {

@@ -9,7 +9,6 @@
 //! company's snapshot, decision) → [`respond`].
 
 mod acceptor;
-mod address;
 mod admin;
 mod authzen;
 mod body;
@@ -17,6 +16,7 @@ mod company_metrics;
 mod connection;
 mod evaluation;
 mod json;
+mod listener;
 mod pace;
 mod readiness;
 mod reload;
@@ -29,38 +29,20 @@ mod worker;
 use std::future::Future;
 use std::io;
 use std::sync::Arc;
-use std::time::Duration;
 
 use tokio::sync::watch;
 use tokio::task::spawn_local;
 
-pub use address::{Address, Listener};
 pub use body::BODY_BYTES_MAX;
 pub use connection::HEADER_BYTES_MAX;
 pub use json::NESTING_MAX;
-pub use pace::Times;
+pub use listener::Listener;
 pub use readiness::Readiness;
 pub use reload::{ReloadHandle, ReloadOptions};
 
 use crate::companies::Companies;
+use crate::config::Limits;
 use crate::telemetry::Metrics;
-
-/// How much the service takes on, and how long it waits.
-#[derive(Clone, Copy, Debug)]
-pub struct Limits {
-    /// Connections open at once on the decision listeners.
-    pub connections_max: usize,
-    /// Requests between head and answer at once; each worker takes its share.
-    pub requests_max: usize,
-    /// From a request's first byte to the end of its head.
-    pub header_timeout: Duration,
-    /// From a request's head to the end of its body.
-    pub body_timeout: Duration,
-    /// From one request to the next on a connection.
-    pub idle_timeout: Duration,
-    /// From being told to stop to the end, at most.
-    pub drain_timeout: Duration,
-}
 
 /// Everything that the service needs to know.
 pub struct Server {
@@ -146,16 +128,5 @@ impl Server {
         let _ = stopped.send(true);
         let _ = admin.await;
         Ok(())
-    }
-}
-
-// === impl Limits ===
-
-impl Limits {
-    const fn times(&self) -> Times {
-        Times {
-            header: self.header_timeout,
-            idle: self.idle_timeout,
-        }
     }
 }

@@ -8,6 +8,8 @@ use std::rc::Rc;
 use std::task::Waker;
 use std::time::Duration;
 
+use crate::config::Limits;
+
 /// How often a worker looks at its connections; times are kept to this.
 pub(super) const TICK: Duration = Duration::from_millis(250);
 
@@ -16,15 +18,6 @@ const LINGER: Duration = Duration::from_secs(2);
 
 /// What an HTTP/2 client says first.
 const HTTP2_PREFACE_START: &[u8] = b"PRI ";
-
-/// How long a connection may take over what.
-#[derive(Clone, Copy, Debug)]
-pub struct Times {
-    /// From a request's first byte, or the connection's beginning, to the end of its head.
-    pub header: Duration,
-    /// From one request's end to the next one's first byte.
-    pub idle: Duration,
-}
 
 /// What a worker knows of one of its connections.
 #[derive(Default)]
@@ -170,15 +163,15 @@ impl Pace {
 // === impl Paces ===
 
 impl Paces {
-    pub(super) fn new(times: Times) -> Self {
+    pub(super) fn new(limits: &Limits) -> Self {
         let ticks = |time: Duration| {
             u32::try_from(time.as_millis().div_ceil(TICK.as_millis())).unwrap_or(u32::MAX)
         };
         Self {
             paces: RefCell::default(),
             ticks: Rc::default(),
-            header: ticks(times.header),
-            idle: ticks(times.idle),
+            header: ticks(limits.header_timeout),
+            idle: ticks(limits.idle_timeout),
             linger: ticks(LINGER),
         }
     }
@@ -239,9 +232,13 @@ mod tests {
     use super::*;
 
     fn paces() -> Paces {
-        Paces::new(Times {
-            header: TICK * 4,
-            idle: TICK * 20,
+        Paces::new(&Limits {
+            header_timeout: TICK * 4,
+            idle_timeout: TICK * 20,
+            body_timeout: TICK,
+            drain_timeout: TICK,
+            connections_max: 1,
+            requests_max: 1,
         })
     }
 

@@ -26,6 +26,7 @@ use super::routes::{Route, route};
 use super::stream::Detached;
 use super::{Readiness, Shared, authzen, body};
 use crate::companies::Current;
+use crate::config::Limits;
 use crate::telemetry::{Api, Code, Shard};
 
 /// Connections on their way to a worker.
@@ -97,7 +98,7 @@ impl Worker {
         Rc::new(Self {
             metrics: shards.get(number).map_or_else(Arc::default, Arc::clone),
             headers: Headers::new(number),
-            paces: Paces::new(shared.limits.times()),
+            paces: Paces::new(&shared.limits),
             requests_max: shared.limits.requests_max.div_ceil(workers) as u64,
             in_flight: Cell::new(0),
             shared,
@@ -234,7 +235,7 @@ impl Worker {
         status.and_then(|status| status.generation) >= Some(generation)
     }
 
-    pub(super) fn limits(&self) -> &super::Limits {
+    pub(super) fn limits(&self) -> &Limits {
         &self.shared.limits
     }
 

@@ -32,23 +32,6 @@ pub enum Code {
     Unavailable,
 }
 
-/// How a look at a company's source ended that found something new.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum LoadResult {
-    /// What was found now decides.
-    Activated,
-    /// What was found now decides because an operator accepted a failed test or a loss.
-    Forced,
-    /// The policy has errors.
-    PolicyErrors,
-    /// A policy test is answered otherwise than it says.
-    FailedTests,
-    /// Too many users or objects would go.
-    TooGreatLoss,
-    /// The source cannot be read.
-    Unreadable,
-}
-
 // === impl Api ===
 
 impl Api {
@@ -103,33 +86,6 @@ impl Code {
             Self::HeadTooLarge => 431,
             Self::Internal => 500,
             Self::Unavailable => 503,
-        }
-    }
-}
-
-// === impl LoadResult ===
-
-impl LoadResult {
-    /// All of them, in the order of their positions.
-    pub const ALL: [Self; 6] = [
-        Self::Activated,
-        Self::Forced,
-        Self::PolicyErrors,
-        Self::FailedTests,
-        Self::TooGreatLoss,
-        Self::Unreadable,
-    ];
-
-    /// The label's value; a failure's is its code.
-    #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Activated => "activated",
-            Self::Forced => "forced",
-            Self::PolicyErrors => "policy_errors",
-            Self::FailedTests => "failed_tests",
-            Self::TooGreatLoss => "too_great_loss",
-            Self::Unreadable => "unreadable",
         }
     }
 }

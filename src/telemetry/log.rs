@@ -13,6 +13,14 @@ pub enum LogFormat {
     Json,
 }
 
+/// Whether the filter can be read: a level, or directives as of `EnvFilter`.
+///
+/// # Errors
+/// What is wrong with it.
+pub fn check_filter(filter: &str) -> Result<(), tracing_subscriber::filter::ParseError> {
+    EnvFilter::builder().parse(filter).map(drop)
+}
+
 /// Sends what is logged to the standard error stream. A second call changes nothing.
 ///
 /// # Errors

@@ -9,7 +9,7 @@ use prometheus::process_collector::ProcessCollector;
 use prometheus::{TextEncoder, proto};
 
 use super::family::{counter, gauge, histogram};
-use super::labels::{Api, Code, LoadResult};
+use super::labels::{Api, Code};
 use super::shard::{DECISION_BUCKETS, Histogram, REQUEST_BUCKETS, Shard};
 use crate::model::{Decision, Reason};
 
@@ -29,7 +29,8 @@ const LOAD_BUCKETS: [u64; 9] = [
 /// The metrics of the process.
 pub struct Metrics {
     shards: Vec<Arc<Shard>>,
-    loads: [AtomicU64; LoadResult::ALL.len()],
+    /// What may come of a load, and how often it did.
+    loads: Vec<(&'static str, AtomicU64)>,
     load_duration: Mutex<Histogram<{ LOAD_BUCKETS.len() }>>,
     connections: AtomicU64,
     connections_refused: AtomicU64,
@@ -39,12 +40,16 @@ pub struct Metrics {
 // === impl Metrics ===
 
 impl Metrics {
-    /// Metrics with a shard for each worker; every label set stands at 0.
+    /// Metrics with a shard for each worker, and these results of loading a snapshot; every label
+    /// set stands at 0.
     #[must_use]
-    pub fn new(workers: usize) -> Self {
+    pub fn new(workers: usize, load_results: impl IntoIterator<Item = &'static str>) -> Self {
         Self {
             shards: (0..workers).map(|_| Arc::default()).collect(),
-            loads: std::array::from_fn(|_| AtomicU64::new(0)),
+            loads: load_results
+                .into_iter()
+                .map(|name| (name, AtomicU64::new(0)))
+                .collect(),
             load_duration: Mutex::default(),
             connections: AtomicU64::new(0),
             connections_refused: AtomicU64::new(0),
@@ -58,9 +63,11 @@ impl Metrics {
         &self.shards
     }
 
-    /// A look at a source found something new, and this came of it.
-    pub fn snapshot_loaded(&self, result: LoadResult, duration: Duration) {
-        self.loads[result as usize].fetch_add(1, Relaxed);
+    /// A load came to its end with this result.
+    pub fn snapshot_loaded(&self, result: &str, duration: Duration) {
+        if let Some((_, count)) = self.loads.iter().find(|(name, _)| *name == result) {
+            count.fetch_add(1, Relaxed);
+        }
         self.load_duration().observe(&LOAD_BUCKETS, duration);
     }
 
@@ -87,6 +94,8 @@ impl Metrics {
     pub fn text(&self, more: Vec<proto::MetricFamily>) -> prometheus::Result<String> {
         let mut families = self.families();
         families.extend(more);
+        // Else the encoder refuses all of them.
+        families.retain(|family| !family.get_metric().is_empty());
         families.sort_by(|a, b| a.name().cmp(b.name()));
         TextEncoder::new().encode_to_string(&families)
     }
@@ -200,19 +209,18 @@ impl Metrics {
     }
 
     fn loads(&self) -> [proto::MetricFamily; 2] {
-        let results = LoadResult::ALL.into_iter().zip(&self.loads);
-        let results =
-            results.map(|(result, count)| (vec![("result", result.name())], count.load(Relaxed)));
+        let results = self.loads.iter();
+        let results = results.map(|(name, count)| (vec![("result", *name)], count.load(Relaxed)));
         let durations = self.load_duration();
         [
             counter(
                 "callgate_snapshot_loads_total",
-                "Changes found at a company's source, by what came of them.",
+                "Attempts to activate what a company's source holds, by what came of them.",
                 results,
             ),
             histogram(
                 "callgate_snapshot_load_duration_seconds",
-                "Time from finding a change to its end: activated or refused.",
+                "Time of such an attempt.",
                 &LOAD_BUCKETS,
                 [(vec![], Histogram::sum([&*durations].into_iter()))],
             ),
@@ -262,7 +270,9 @@ mod tests {
 
     #[test]
     fn every_label_set_stands_at_zero_from_the_start() {
-        let text = Metrics::new(2).text(Vec::new()).unwrap();
+        let text = Metrics::new(2, ["activated", "failed_tests"])
+            .text(Vec::new())
+            .unwrap();
         for line in [
             r#"callgate_decisions_total{api="evaluation",decision="deny",reason="no_grant"} 0"#,
             r#"callgate_requests_total{api="evaluation",code="503"} 0"#,
@@ -277,7 +287,7 @@ mod tests {
 
     #[test]
     fn shards_are_summed() {
-        let metrics = Metrics::new(3);
+        let metrics = Metrics::new(3, []);
         for shard in metrics.shards() {
             shard.request_began();
             shard.decided(Api::Evaluation, &Reason::Granted);

@@ -7,7 +7,7 @@ mod metrics;
 mod shard;
 
 pub use family::{counter, gauge, histogram};
-pub use labels::{Api, Code, LoadResult};
-pub use log::{LogFormat, init as init_log};
+pub use labels::{Api, Code};
+pub use log::{LogFormat, check_filter as check_log_filter, init as init_log};
 pub use metrics::Metrics;
 pub use shard::Shard;
