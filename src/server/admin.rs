@@ -220,13 +220,9 @@ impl Admin {
             }
             Err(_) => return bad("the body did not come whole"),
         };
-        let options = if body.is_empty() {
-            ReloadBody::default()
-        } else {
-            match serde_json::from_slice(&body) {
-                Ok(options) => options,
-                Err(error) => return bad(&format!("the body is no valid JSON: {error}")),
-            }
+        let options = match reload_body(&body) {
+            Ok(options) => options,
+            Err(error) => return bad(&format!("the body is no valid JSON: {error}")),
         };
         let options = ReloadOptions {
             accept_failed_tests: options.accept_failed_tests,
@@ -237,6 +233,15 @@ impl Admin {
             Err(error) => self.snapshots(StatusCode::BAD_GATEWAY, Some(&error)),
         }
     }
+}
+
+/// An object, or nothing; a list is no struct here, as it would be to serde alone.
+fn reload_body(body: &[u8]) -> serde_json::Result<ReloadBody> {
+    if body.is_empty() {
+        return Ok(ReloadBody::default());
+    }
+    let members: serde_json::Map<_, _> = serde_json::from_slice(body)?;
+    serde_json::from_value(serde_json::Value::Object(members))
 }
 
 /// Admin connections at once; those beyond are closed.

@@ -494,6 +494,22 @@ mod tests {
         );
     }
 
+    /// A policy's numbers are read by the standard library: the same digits must be the same number.
+    #[test]
+    fn numbers_are_read_to_the_last_bit() {
+        let rng = &mut fastrand::Rng::with_seed(1);
+        for _ in 0..1_000 {
+            let number = f64::from_bits(rng.u64(..));
+            if !number.is_finite() {
+                continue;
+            }
+            let body = with(&format!(r#""context":{{"a":{number:e}}}"#));
+            let request = EvaluationRequest::read(body.as_bytes()).unwrap();
+            let check = request.check(Timestamp(0)).unwrap();
+            assert_eq!(check.query().context.get("a"), Some(&Value::Number(number)));
+        }
+    }
+
     #[test]
     fn what_is_wrong_is_named_by_its_path() {
         for (from, to, code, path) in [
