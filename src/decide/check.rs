@@ -257,8 +257,6 @@ impl<'s, 'a, W: Watch> Asked<'s, 'a, W> {
     fn reaches(&self, scope: Scope, resource: &Resource<'_>) -> bool {
         let user = self.roles.user;
         let owns = || resource.owner() == Some(self.user_id);
-        let of_departments =
-            |mut test: &mut dyn FnMut(u32) -> bool| resource.any(resource.departments(), &mut test);
         let departments = self.names.list(user.reach_departments);
         let mine = |department: u32| departments.binary_search(&department).is_ok();
         match scope {
@@ -272,9 +270,11 @@ impl<'s, 'a, W: Watch> Asked<'s, 'a, W> {
                     .is_some_and(|group| groups.binary_search(&group).is_ok())
                     || owns()
             }
-            Scope::Department => of_departments(&mut |department| mine(department)) || owns(),
+            Scope::Department => resource.any(resource.departments(), mine) || owns(),
             Scope::Branch => {
-                of_departments(&mut |department| self.upwards(department).any(mine)) || owns()
+                resource.any(resource.departments(), |department| {
+                    self.upwards(department).any(mine)
+                }) || owns()
             }
         }
     }

@@ -6,7 +6,7 @@ use std::fmt;
 use super::check::decide;
 use super::resource::Resource;
 use super::watch::{Note, Watch};
-use crate::model::{Query, ScopeSet};
+use crate::model::{Query, Scope, ScopeSet};
 use crate::snapshot::Snapshot;
 use crate::snapshot::tables::{OPERATORS, ROOT_ACTION, ROOT_RESOURCE, ROOT_SUBJECT, TestRow};
 
@@ -224,7 +224,7 @@ impl Watch for &Listener<'_> {
 }
 
 fn scopes(granted: ScopeSet) -> String {
-    let names: Vec<&str> = granted.iter().map(|scope| scope.name()).collect();
+    let names: Vec<&str> = granted.iter().map(Scope::name).collect();
     names.join(", ")
 }
 

@@ -4,6 +4,7 @@
 //! or from what the resource belongs to. Nothing is gathered: a fact that is a list is walked.
 
 use super::value::{Items, Members, View};
+use crate::model::ProjectId;
 use crate::snapshot::tables::{
     MembersRow, NONE, ObjectRow, REGISTRY_OBJECTS, REGISTRY_PROJECTS, REGISTRY_ROLES,
     REGISTRY_USERS, TypeRow, UserRow, some,
@@ -190,13 +191,15 @@ impl<'a> Resource<'a> {
                 kind: Kind::PROJECT,
             },
             What::Open => {
-                let mut parents = self.snapshot.list(self.kind.parents).iter();
-                if parents.any(|&kind| self.told_parent(kind).is_some()) {
-                    Many::SharedByParents
-                } else if self.snapshot.list(self.kind.parents).is_empty() {
-                    Many::One(crate::model::ProjectId::DEFAULT.0)
-                } else {
-                    Many::Nothing
+                let parents = self.snapshot.list(self.kind.parents);
+                let mut named = parents.iter().filter_map(|&kind| self.told_parent(kind));
+                match (named.next(), named.next()) {
+                    (None, _) if parents.is_empty() => Many::One(ProjectId::DEFAULT.0),
+                    (None, _) => Many::Nothing,
+                    (Some(parent), None) => {
+                        parent.map_or(Many::Nothing, |row| listed(row.projects))
+                    }
+                    (Some(_), Some(_)) => Many::SharedByParents,
                 }
             }
         }

@@ -15,6 +15,12 @@
 //!
 //! Where the page is silent, the doc comments here say what was chosen ("Choice:").
 
+#![expect(
+    clippy::indexing_slicing,
+    clippy::expect_used,
+    reason = "test support: it may fail by panicking"
+)]
+
 mod condition;
 mod facts;
 mod roles;

@@ -94,6 +94,8 @@ pub(super) struct Excerpt {
     pub(super) text: String,
     /// What is underlined: bytes of `text`.
     pub(super) underlined: std::ops::Range<usize>,
+    /// Whether the line is longer than this.
+    pub(super) cut: bool,
 }
 
 // === impl Diagnostics ===

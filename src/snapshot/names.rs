@@ -75,6 +75,10 @@ pub(crate) fn find(slots: &[Slot], heap: &str, kind: Kind, name: &str) -> Option
 }
 
 /// Makes the table. The same entries in the same order make the same table.
+#[expect(
+    clippy::indexing_slicing,
+    reason = "every index is masked by the table's size less one"
+)]
 pub(super) fn table(entries: &[(Kind, &str, StrId, u32)]) -> Box<[Slot]> {
     let size = (entries.len() * 3 / 2 + 1).next_power_of_two();
     let empty = Slot {

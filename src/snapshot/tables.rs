@@ -394,8 +394,7 @@ impl NetworkRow {
     }
 
     fn v4([a, b, c, d]: [u8; 4], prefix: u32) -> Self {
-        let mut address = [0; 16];
-        address[..4].copy_from_slice(&[a, b, c, d]);
+        let address = [a, b, c, d, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0];
         Self {
             address,
             family: 4,

@@ -307,7 +307,10 @@ fn test(rng: &mut Rng, path_: &str, of_resource: bool) -> Value {
             ];
             json!({ operator: { "path": pick(rng, &lists) } })
         }
-        "in" | "not_in" => json!({ operator: [operand(rng), constant(rng, path_)] }),
+        "in" | "not_in" => {
+            let (one, other) = (operand(rng), constant(rng, path_));
+            json!({ operator: if one == other { vec![one] } else { vec![one, other] } })
+        }
         "at_least" | "at_most" => {
             let number = if chance(rng, 25) {
                 json!({ "path": path(rng, of_resource) })

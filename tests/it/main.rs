@@ -12,6 +12,15 @@ mod cases;
 mod config;
 #[path = "../generate/mod.rs"]
 mod generate;
+/// Policy files that are right: read as they are meant.
+mod policy;
+/// Policy files that are wrong: what is said of them.
+mod policy_errors;
+/// The examples of the model's page.
+mod policy_examples;
 /// The decision listener.
 mod server;
+/// A service to test, and a client that sees every byte.
 mod service;
+/// Rules of the house.
+mod tidy;

@@ -3,6 +3,11 @@
 //! Everything is numbered in the order of the policy's lists, which are sorted, or in the order in
 //! which it is first met while they are walked: the tables are a function of the policy alone.
 
+#![expect(
+    clippy::indexing_slicing,
+    reason = "INVARIANT: the numbers in a resolved policy index its own lists"
+)]
+
 mod catalogue;
 mod conditions;
 mod objects;
@@ -59,7 +64,11 @@ impl Snapshot {
         builder.expectations();
         builder.meta(&permissions, implicit);
         let (heap, tables) = builder.finish()?;
-        Ok(Self::new(heap, tables).expect("the row of what holds for the company was just made"))
+        Self::new(heap, tables).ok_or(CompileError {
+            what: "companies",
+            actual: 0,
+            limit: 1,
+        })
     }
 }
 

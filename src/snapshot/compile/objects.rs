@@ -34,7 +34,7 @@ impl Builder<'_> {
         let mut rows = Vec::with_capacity(policy.objects.len());
         for (object, id) in policy.objects.iter().zip(0..) {
             let mut departments: Vec<u32> = object.departments.iter().map(|of| of.0).collect();
-            let (projects, operators) = self.from_parents(ObjectId(id), &listed, &mut seen);
+            let (projects, operators) = self.inherited(ObjectId(id), &listed, &mut seen);
             rows.push(ObjectRow {
                 kind: object.kind.0,
                 id: self.name(Kind::object_of(object.kind.0), &object.id, id),
@@ -53,7 +53,7 @@ impl Builder<'_> {
 
     /// The object's projects (those that list it, else its parent's, else `default`) and its
     /// operators with those of all its parents.
-    fn from_parents(
+    fn inherited(
         &mut self,
         id: ObjectId,
         listed: &[Vec<u32>],
