@@ -66,7 +66,9 @@ impl SourceArgs {
             match error {
                 SourceError::Remote(_) => Exit::Usage,
                 SourceError::Empty { .. } | SourceError::TooMany { .. } => Exit::Policy,
-                SourceError::Unreadable { .. } | SourceError::Changing { .. } => Exit::Io,
+                SourceError::Unreadable { .. }
+                | SourceError::Changing { .. }
+                | SourceError::Thread(_) => Exit::Io,
             }
         })?;
         match &self.company {

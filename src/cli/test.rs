@@ -34,10 +34,12 @@ struct Suite {
 }
 
 struct Results {
-    /// Names of all tests, if the policy is there to tell them.
-    tests: Vec<String>,
+    count: usize,
+    /// Names of all tests; a compiled snapshot tells those that failed alone.
+    names: Vec<String>,
     failed: Vec<(FailedTest, Option<FilePlace>)>,
-    untouched: Vec<Untouched>,
+    /// Unknown for compiled snapshots.
+    untouched: Option<Vec<Untouched>>,
 }
 
 /// Runs the tests and reports.
@@ -92,17 +94,19 @@ fn company_results(tree: &Tree, company: &str) -> Result<Results, Refusal> {
 fn results(snapshot: &Snapshot, policy: Option<&Policy>, templates: bool) -> Results {
     let failed = decide::replay(snapshot, SystemTime::now().into());
     let place = |name: &str| source::test_place(policy?, name);
-    let tests = policy.into_iter().flat_map(|policy| &policy.tests);
+    let names = match policy {
+        Some(policy) => policy.tests.iter().map(|test| test.name.clone()).collect(),
+        None => failed.iter().map(|test| test.name.clone()).collect(),
+    };
+    let placed = |test: FailedTest| {
+        let place = place(&test.name);
+        (test, place)
+    };
     Results {
-        tests: tests.map(|test| test.name.clone()).collect(),
-        failed: failed
-            .into_iter()
-            .map(|test| {
-                let place = place(&test.name);
-                (test, place)
-            })
-            .collect(),
-        untouched: policy.map_or(Vec::new(), |policy| coverage::untouched(policy, templates)),
+        count: snapshot.tests(),
+        names,
+        failed: failed.into_iter().map(placed).collect(),
+        untouched: policy.map(|policy| coverage::untouched(policy, templates)),
     }
 }
 
@@ -127,19 +131,25 @@ impl Suite {
             let line = source::failed_tests_message(std::slice::from_ref(test), |_| place.clone());
             text.push_str(&format!("{}: {line}\n", self.name));
         }
-        for grant in &results.untouched {
+        for grant in results.untouched.iter().flatten() {
             let (file, line, _) = &grant.place;
             let what = &grant.what;
             text.push_str(&format!(
                 "{file}:{line}: no test touches the grant {what}\n"
             ));
         }
+        let untouched = results
+            .untouched
+            .as_ref()
+            .map_or(String::new(), |untouched| {
+                let grants = terminal::count(untouched.len(), "grant", "grants");
+                format!("; {grants} no test touches")
+            });
         text.push_str(&format!(
-            "{}: {}, {} failed; {} no test touches\n",
+            "{}: {}, {} failed{untouched}\n",
             self.name,
-            terminal::count(results.tests.len(), "test", "tests"),
+            terminal::count(results.count, "test", "tests"),
             results.failed.len(),
-            terminal::count(results.untouched.len(), "grant", "grants"),
         ));
         terminal::say(&text);
     }
@@ -149,9 +159,11 @@ impl Suite {
         let more = match &self.result {
             Err(refusal) => terminal::refusal_json(refusal),
             Ok(results) => json!({
-                "tests": results.tests.len(),
+                "tests": results.count,
                 "failed": results.failed.iter().map(failed_json).collect::<Vec<_>>(),
-                "untouched": results.untouched.iter().map(untouched_json).collect::<Vec<_>>(),
+                "untouched": results.untouched.as_ref().map(|untouched| {
+                    untouched.iter().map(untouched_json).collect::<Vec<_>>()
+                }),
             }),
         };
         terminal::merge(&mut document, more);
@@ -178,7 +190,7 @@ impl Suite {
                     let message = source::failed_tests_message(tests, |_| place.clone());
                     Some(Problem::Failure(message))
                 };
-                let tests = results.tests.iter();
+                let tests = results.names.iter();
                 tests
                     .map(|name| case(name, problem(name).map_or(Ok(()), Err)))
                     .collect()

@@ -75,12 +75,14 @@ impl<'t> World<'t> {
         let action = fields
             .need("action")
             .and_then(|node| self.action_named(node));
-        let section = fields.flag("section");
+        let (context, own) = self.context(fields.get("context"));
+        let section = self.own(fields, own, "section");
+        let section = section.and_then(|node| node.flag(sink)).unwrap_or(false);
         let resource = fields
             .need("resource")
             .and_then(|node| self.resource_named(node, section));
-        let context = self.context(fields.get("context"));
-        let test_role = fields.text("test_role", "the name of a role");
+        let test_role = self.own(fields, own, "test_role");
+        let test_role = test_role.and_then(|node| node.text(sink, "the name of a role"));
         let at = fields
             .text("at", "a date or a moment")
             .map(|word| moment(sink, word, &self.zone));
@@ -196,20 +198,37 @@ impl<'t> World<'t> {
         })
     }
 
-    fn context(&self, node: Option<&'t Node<'t>>) -> Properties<'static> {
-        let Some(Value::Table(entries)) = node.map(|node| &node.value) else {
-            return Rules::SENT.read(self.sink, node);
-        };
-        if let Some(entry) = entries.iter().find(|entry| entry.key == "callgate") {
-            Finding::error(
-                Code::UnknownKey,
-                entry.key_span,
-                "unknown key `callgate` in a test's context",
+    /// The circumstances, and what of callgate's own stands in them as in a request.
+    fn context(&self, node: Option<&'t Node<'t>>) -> (Properties<'static>, Option<Fields<'t>>) {
+        let mut context = Rules::SENT.read(self.sink, node);
+        context.remove("callgate");
+        let own = node.and_then(|node| match &node.value {
+            Value::Table(entries) => entries.iter().find(|entry| entry.key == "callgate"),
+            _ => None,
+        });
+        let own = own.and_then(|own| {
+            own.value.fields(
+                self.sink,
+                "context.callgate of a test",
+                &["section", "test_role"],
             )
-            .help("a test says `section` and `test_role` beside `context`")
+        });
+        (context, own)
+    }
+
+    /// What a test says beside its context, or in it as a request does.
+    fn own(&self, fields: &Fields<'t>, own: Option<Fields<'t>>, key: &str) -> Option<&'t Node<'t>> {
+        let inner = own.and_then(|own| own.entry(key));
+        if let (Some(outer), Some(inner)) = (fields.entry(key), inner) {
+            Finding::error(
+                Code::ConflictingKeys,
+                inner.key_span,
+                format!("`{key}` stands in the context and beside it"),
+            )
+            .also(outer.key_span, "it stands here too")
             .report(self.sink);
         }
-        Rules::SENT.read(self.sink, node)
+        fields.get(key).or(inner.map(|inner| &inner.value))
     }
 }
 

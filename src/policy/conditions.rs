@@ -80,14 +80,8 @@ impl<'t> Conditions<'_, 't> {
         if let [entry] = entries.as_slice()
             && entry.key == "path"
         {
-            Finding::error(
-                Code::UnknownKey,
-                entry.key_span,
-                "unknown key `path` in a table of tests",
-            )
-            .help("compare with the value there: `{ is: { path: … } }`")
-            .report(self.sink);
-            return Vec::new();
+            let path = self.reference(node).map(Operand::Path);
+            return path.map(Comparison::Is).into_iter().collect();
         }
         let tests = entries
             .iter()

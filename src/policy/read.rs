@@ -24,8 +24,10 @@ const COMPANY_FILES: &[&str] = &[
     "users.yaml",
 ];
 const PACK_FILES: &[&str] = &["catalogue.yaml", "roles.yaml", "tests.yaml"];
-/// Keys of a pack's tests.yaml: the tests, and what would stand in the files of a company.
+/// What a pack's tests.yaml says of the company that its tests run on: the files of a company,
+/// beside `tests`, or all of them below `company`.
 const PACK_TESTS: &[&str] = &["tests", "company", "roles", "users", "objects", "projects"];
+const PACK_COMPANY: &[&str] = &["company", "roles", "users", "objects", "projects"];
 
 /// A policy that was read, and what its author should look at.
 #[derive(Clone, Debug)]
@@ -134,11 +136,10 @@ pub fn read_pack(files: &Files, pack: &str) -> Result<Reading, Diagnostics> {
         let fields = tests
             .root()
             .and_then(|root| root.fields(&sink, "tests.yaml of a pack", PACK_TESTS));
-        let given = |key| match fields.and_then(|fields| fields.get(key)) {
-            Some(node) => Section::Is(node),
-            None if fields.is_some() || matches!(tests, Loaded::Absent) => Section::Absent,
-            None => Section::Broken,
-        };
+        let known = fields.is_some() || matches!(tests, Loaded::Absent);
+        let whole = fields.and_then(|fields| whole_company(&sink, fields.get("company")?));
+        let given_tests = given(fields, "tests", known);
+        let given = |key| given(whole.or(fields), key, known);
         let company = given("company");
         let root = company
             .node()
@@ -157,12 +158,33 @@ pub fn read_pack(files: &Files, pack: &str) -> Result<Reading, Diagnostics> {
             objects: Rows::Tree(given("objects")),
             projects: given("projects"),
             routes: Section::Absent,
-            tests: given("tests"),
+            tests: given_tests,
             needs_holders: root.is_some(),
         };
         documents.policy(&sink)
     };
     finish(sink, policy)
+}
+
+/// What stands under a key; `known` is false if nothing of the file could be read.
+fn given<'t>(fields: Option<Fields<'t>>, key: &str, known: bool) -> Section<'t> {
+    match fields.and_then(|fields| fields.get(key)) {
+        Some(node) => Section::Is(node),
+        None if known => Section::Absent,
+        None => Section::Broken,
+    }
+}
+
+/// The company below `company`, if all of its files stand there.
+fn whole_company<'t>(sink: &'t Sink<'t>, node: &'t Node<'t>) -> Option<Fields<'t>> {
+    let Value::Table(entries) = &node.value else {
+        return None;
+    };
+    let is_whole = entries.iter().any(|entry| {
+        let table = matches!(entry.value.value, Value::Table(_));
+        PACK_COMPANY.contains(&entry.key.as_ref()) && (entry.key != "company" || table)
+    });
+    is_whole.then(|| node.fields(sink, "a pack's company", PACK_COMPANY))?
 }
 
 /// The files that a company is made of: its folder's and its pack's.

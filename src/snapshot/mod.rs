@@ -88,6 +88,12 @@ impl Snapshot {
         self.tables.objects.len()
     }
 
+    /// Policy tests that it carries.
+    #[must_use]
+    pub fn tests(&self) -> usize {
+        self.tables.expectations.len()
+    }
+
     /// Distinct sets of roles that its users hold.
     #[must_use]
     pub fn role_sets(&self) -> usize {

@@ -50,7 +50,7 @@ pub trait LoadObserver: Send + Sync {
 
 /// Activates candidates, one at a time.
 pub(crate) struct Activator {
-    pub(crate) companies: Arc<Companies>,
+    companies: Arc<Companies>,
     failed_tests: FailedTests,
     max_loss: f64,
     /// Snapshots that decide no more. Freed here, once no request holds them: freeing a large one
@@ -208,6 +208,8 @@ impl Activator {
             return Ok(false);
         }
         if options.accept_loss {
+            let company = new.company();
+            tracing::warn!(company, "activated with a loss: {}", too_much.join(", "));
             return Ok(true);
         }
         let message = format!(

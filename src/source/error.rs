@@ -40,4 +40,15 @@ pub enum SourceError {
     /// The source speaks a protocol that this version does not read.
     #[error("`{0}`: only folders are read as sources yet")]
     Remote(String),
+    /// The source cannot be watched.
+    #[error("cannot start the thread that watches the source: {0}")]
+    Thread(io::Error),
+}
+
+/// The path of a folder, and not a URL.
+pub(crate) fn local(source: PathBuf) -> Result<PathBuf, SourceError> {
+    match source.to_str() {
+        Some(url) if url.contains("://") => Err(SourceError::Remote(url.to_owned())),
+        _ => Ok(source),
+    }
 }

@@ -5,11 +5,11 @@
 
 use std::path::Path;
 
-use notify::{EventKind, RecursiveMode, Watcher};
+use notify::{Config, Event, EventKind, RecommendedWatcher, RecursiveMode, Watcher};
 
 /// Calls back for as long as it lives.
 pub(crate) struct Hints {
-    _watcher: notify::RecommendedWatcher,
+    _watcher: RecommendedWatcher,
 }
 
 impl Hints {
@@ -21,15 +21,19 @@ impl Hints {
         root: &Path,
         mut changed: impl FnMut() + Send + 'static,
     ) -> Result<Self, notify::Error> {
-        let mut watcher =
-            notify::recommended_watcher(move |event: notify::Result<notify::Event>| {
-                // Our own reading opens files too: an access is no change.
-                match event {
-                    Ok(event) if matches!(event.kind, EventKind::Access(_)) => {}
-                    _ => changed(),
-                }
-            })?;
-        watcher.watch(root, RecursiveMode::Recursive)?;
+        // Links are not followed: one may lead anywhere, and walking there may take for ever. What
+        // lies behind them is found by polling.
+        let config = Config::default().with_follow_symlinks(false);
+        let event = move |event: notify::Result<Event>| {
+            // Our own reading opens files too: an access is no change.
+            match event {
+                Ok(event) if matches!(event.kind, EventKind::Access(_)) => {}
+                _ => changed(),
+            }
+        };
+        let mut watcher = RecommendedWatcher::new(event, config)?;
+        let root = root.canonicalize().map_err(notify::Error::io)?;
+        watcher.watch(&root, RecursiveMode::Recursive)?;
         Ok(Self { _watcher: watcher })
     }
 }

@@ -8,7 +8,7 @@
 //! - `listing`: what the folder holds, by name and stamp. `folder`: what of it changed, and its
 //!   bytes once it holds still. `candidate`: bytes → snapshot.
 //! - `activate`: a candidate's way to `Companies::publish`, with all that may stop it.
-//! - `reconcile`: one look, company by company. `watcher`: when to look. `hint`: a reason to look
+//! - `reconcile`: one look, company by company; `notes`: what operators are told. `watcher`: when to look. `hint`: a reason to look
 //!   at once.
 //!
 //! Invariants, stated as absences: nothing here runs on a thread that decides; no snapshot is
@@ -21,6 +21,7 @@ mod error;
 mod folder;
 mod hint;
 mod listing;
+mod notes;
 mod reconcile;
 mod settings;
 mod stamp;

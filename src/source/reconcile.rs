@@ -5,17 +5,18 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, Instant};
 
 use blake3::Hash;
 
-use crate::companies::{Companies, Failure, Status};
+use crate::companies::Companies;
 
 use super::SourceError;
 use super::activate::{Activator, LoadObserver, Outcome};
-use super::candidate::{Candidate, FilePlace, Refusal};
+use super::candidate::{Candidate, Refusal};
 use super::folder::{Files, Folder, ReadError, State};
 use super::listing::Unit;
+use super::notes::Notes;
 use super::settings::{Kind, ReloadOptions, Settings};
 
 /// The source on one side, what runs on the other, and what is known of their difference.
@@ -23,7 +24,7 @@ pub(crate) struct Reconciler {
     folder: Folder,
     settings: Settings,
     activator: Activator,
-    observer: Arc<dyn LoadObserver>,
+    notes: Notes,
     tracked: BTreeMap<String, Tracked>,
     /// The source's own failure, logged once.
     failure: Option<String>,
@@ -47,7 +48,7 @@ struct Tracked {
     /// What runs was made of this.
     running: Option<Basis>,
     /// This was refused: it is not tried again until it changes, or a reload asks.
-    refused: Option<Basis>,
+    refused: Option<(Basis, Refusal)>,
     /// How many reloads were asked for when it was refused.
     asked: u64,
     /// Since when its folder is gone while everything else reads.
@@ -83,10 +84,10 @@ impl Reconciler {
         stop: Arc<AtomicBool>,
     ) -> Self {
         Self {
+            notes: Notes::new(Arc::clone(&companies), observer, root.clone()),
             folder: Folder::new(root, settings.settle),
             activator: Activator::new(companies, settings.failed_tests, settings.max_loss),
             settings,
-            observer,
             tracked: BTreeMap::new(),
             failure: None,
             stop,
@@ -98,6 +99,7 @@ impl Reconciler {
         self.activator.free_retired();
         match self.folder.look(round.full) {
             Ok(units) => {
+                self.notes.kind = self.folder.kind();
                 if self.failure.take().is_some() {
                     tracing::info!(source = %self.folder.root().display(), "the source reads again");
                 }
@@ -113,10 +115,6 @@ impl Reconciler {
     /// Why the source as a whole gives nothing.
     pub(crate) fn failure(&self) -> Option<&str> {
         self.failure.as_deref()
-    }
-
-    fn companies(&self) -> &Companies {
-        &self.activator.companies
     }
 
     fn reconcile(&mut self, units: &Units, round: Round) -> bool {
@@ -139,12 +137,13 @@ impl Reconciler {
                     unreadable = true;
                     if since > self.settings.restless_max {
                         let message = "its files are changed again and again".to_owned();
-                        self.failed(company, Refusal::new(Outcome::Changing, message));
+                        self.notes
+                            .failed(company, &Refusal::new(Outcome::Changing, message));
                     }
                 }
                 Err(Blocked::Refused(refusal)) => {
                     unreadable |= refusal.outcome == Outcome::Unreadable;
-                    self.failed(company, refusal);
+                    self.notes.failed(company, &refusal);
                 }
             }
         }
@@ -158,20 +157,21 @@ impl Reconciler {
     /// Makes what the source holds of the company what runs, if it is not so already.
     fn bring_up(&mut self, company: &str, units: &Units, round: Round) -> Result<(), Blocked> {
         let unit = Unit::Company(company.to_owned());
-        still(units, &unit)?;
         let tracked = self.tracked.entry(company.to_owned()).or_default();
         tracked.gone = None;
-        let same = |basis: &Option<Basis>| {
-            let basis = basis.as_ref();
-            basis.is_some_and(|basis| digest(units, &unit, basis.packs.as_ref()) == basis.digest)
-        };
-        if same(&tracked.running) {
+        still(units, &unit)?;
+        let same = |basis: &Basis| digest(units, &unit, basis.packs.as_ref()) == basis.digest;
+        if tracked.running.as_ref().is_some_and(same) {
             tracked.refused = None;
-            self.fresh(company);
+            self.notes.fresh(company);
             return Ok(());
         }
-        if same(&tracked.refused) && tracked.asked == round.asked {
-            return Ok(());
+        if let Some((basis, refusal)) = &tracked.refused
+            && tracked.asked == round.asked
+            && same(basis)
+        {
+            // Said again, for something else may have been said meanwhile.
+            return Err(Blocked::Refused(refusal.clone()));
         }
         let packs = tracked
             .running
@@ -192,15 +192,18 @@ impl Reconciler {
             Ok(activation) => {
                 tracked.running = Some(basis(Some(activation.packs)));
                 tracked.refused = None;
-                self.observer.loaded(company, activation.outcome, took);
-                self.activated(company, activation.outcome);
+                self.notes.activated(company, activation.outcome, took);
                 Ok(())
             }
             Err(refusal) => {
+                self.notes.refused(company, &refusal, took);
+                let refusal = Refusal {
+                    diagnostics: None,
+                    ..refusal
+                };
                 // What is wrong may be right once any pack changes: it may be the pack that is missing.
-                tracked.refused = Some(basis(None));
+                tracked.refused = Some((basis(None), refusal.clone()));
                 tracked.asked = round.asked;
-                self.observer.loaded(company, refusal.outcome, took);
                 Err(Blocked::Refused(refusal))
             }
         }
@@ -214,16 +217,19 @@ impl Reconciler {
         wanted: Option<&BTreeSet<String>>,
         units: &Units,
     ) -> Result<Candidate, Blocked> {
+        let must = |name: &String| wanted.is_none_or(|wanted| wanted.contains(name));
+        for (pack, _) in packs(units).filter(|(_, name)| must(name)) {
+            still(units, pack)?;
+        }
         let mut files = self.read(unit)?;
         if self.folder.kind() == Some(Kind::Snapshots) {
             let bytes = files.pop_first().map(|(_, bytes)| bytes);
             return Ok(Candidate::Snapshot(bytes.unwrap_or_else(|| [].into())));
         }
         for (pack, name) in packs(units) {
-            let must = wanted.is_none_or(|wanted| wanted.contains(name));
             match still(units, pack).and_then(|()| self.read(pack)) {
                 Ok(pack) => files.extend(pack),
-                Err(blocked) if must => return Err(blocked),
+                Err(blocked) if must(name) => return Err(blocked),
                 Err(_) => {}
             }
         }
@@ -263,84 +269,11 @@ impl Reconciler {
                 continue;
             }
             let message = format!(
-                "its folder is gone; when that holds for {grace:?} while the rest reads, the company goes"
+                "it is gone from the source; when that holds for {grace:?} while the rest reads, the company goes"
             );
-            self.failed(&company, Refusal::new(Outcome::Gone, message));
+            self.notes
+                .failed(&company, &Refusal::new(Outcome::Gone, message));
         }
-    }
-
-    /// What the source holds of the company is what runs.
-    fn fresh(&self, company: &str) {
-        let mut recovered = None;
-        self.note(company, |status| {
-            status.fresh_at = Some(SystemTime::now());
-            recovered = status.failure.take();
-        });
-        if let Some(failure) = recovered {
-            tracing::info!(
-                company,
-                after = failure.code,
-                "the source holds what runs again"
-            );
-        }
-    }
-
-    fn activated(&self, company: &str, outcome: Outcome) {
-        let now = SystemTime::now();
-        self.note(company, |status| {
-            if outcome != Outcome::Unchanged || status.loaded_at.is_none() {
-                status.loaded_at = Some(now);
-            }
-            status.fresh_at = Some(now);
-            status.failure = None;
-        });
-    }
-
-    /// Notes, counts and logs a failure: once, however often it is met.
-    fn failed(&self, company: &str, refusal: Refusal) {
-        let Refusal {
-            outcome,
-            message,
-            place,
-            ..
-        } = refusal;
-        let code = outcome.code();
-        let known = self
-            .companies()
-            .status(company)
-            .and_then(|status| status.failure);
-        if known.is_some_and(|known| known.code == code && known.message == message) {
-            return;
-        }
-        if matches!(
-            outcome,
-            Outcome::Unreadable | Outcome::Changing | Outcome::Gone
-        ) {
-            // Nothing was tried; what was tried is counted where it was timed.
-            self.observer.loaded(company, outcome, Duration::ZERO);
-        }
-        log_failure(company, code, &message, place.as_ref());
-        self.note(company, |status| {
-            status.failure = Some(Failure {
-                at: SystemTime::now(),
-                code,
-                message,
-                place,
-            });
-        });
-    }
-
-    fn note(&self, company: &str, update: impl FnOnce(&mut Status)) {
-        self.companies().update_status(company, |status| {
-            if status.source.is_empty() {
-                let within = match self.folder.kind() {
-                    Some(Kind::Snapshots) => format!("{company}.callgate"),
-                    _ => format!("companies/{company}"),
-                };
-                status.source = self.folder.root().join(within).display().to_string();
-            }
-            update(status);
-        });
     }
 
     /// The source as a whole cannot be read: a failure of every company, a removal of none.
@@ -353,25 +286,11 @@ impl Reconciler {
             tracked.gone = None;
         }
         for company in self.tracked.keys() {
-            self.failed(company, Refusal::new(Outcome::Unreadable, message.clone()));
+            self.notes
+                .failed(company, &Refusal::new(Outcome::Unreadable, message.clone()));
         }
         self.failure = Some(message);
     }
-}
-
-fn log_failure(company: &str, code: &str, message: &str, place: Option<&FilePlace>) {
-    let (file, line, column) = match place {
-        Some((file, line, column)) => (Some(file.as_str()), Some(line), Some(column)),
-        None => (None, None, None),
-    };
-    tracing::error!(
-        company,
-        code,
-        file,
-        line,
-        column,
-        "not activated, what ran before goes on\n{message}"
-    );
 }
 
 fn packs(units: &Units) -> impl Iterator<Item = (&Unit, &String)> {

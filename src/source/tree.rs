@@ -8,6 +8,7 @@ use std::time::Duration;
 use crate::policy;
 
 use super::candidate::{Candidate, Refusal};
+use super::error::local;
 use super::folder::{Files, Folder, ReadError, State};
 use super::listing::Unit;
 use super::{Kind, Outcome, SourceError};
@@ -30,11 +31,8 @@ impl Tree {
     /// # Errors
     /// The source cannot be listed, holds no company, or does not hold still.
     pub fn read(root: &Path) -> Result<Self, SourceError> {
-        let shown = root.display().to_string();
-        if shown.contains("://") {
-            return Err(SourceError::Remote(shown));
-        }
-        let mut folder = Folder::new(root.to_owned(), Duration::ZERO);
+        let root = local(root.to_owned())?;
+        let mut folder = Folder::new(root.clone(), Duration::ZERO);
         for _ in 0..READ_AGAIN.0 {
             let states = folder.look(true)?;
             if let (Some(kind), Some(units)) = (folder.kind(), read_units(&folder, states)) {
@@ -42,9 +40,7 @@ impl Tree {
             }
             sleep(READ_AGAIN.1);
         }
-        Err(SourceError::Changing {
-            path: root.to_owned(),
-        })
+        Err(SourceError::Changing { path: root })
     }
 
     /// What the source holds.

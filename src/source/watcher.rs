@@ -1,7 +1,6 @@
 //! When to look at the source: a thread of its own, woken by polling, hints and reloads.
 
 use std::fs;
-use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
@@ -15,6 +14,7 @@ use tokio::sync::{oneshot, watch};
 
 use crate::companies::Companies;
 
+use super::SourceError;
 use super::activate::LoadObserver;
 use super::hint::Hints;
 use super::reconcile::{Reconciler, Round};
@@ -69,8 +69,12 @@ struct Loop {
     options: Option<ReloadOptions>,
     /// How many reloads were asked for.
     asked: u64,
-    /// Since when a look has not come to rest.
-    restless: Option<Instant>,
+    /// A reload was asked for since the last look.
+    urgent: bool,
+    /// Whether the last look found something in motion.
+    restless: bool,
+    /// Since when somebody waits for a look to come to rest; at first, for the first one.
+    waiting: Option<Instant>,
     full_at: Instant,
 }
 
@@ -83,13 +87,14 @@ impl Watcher {
     /// Starts to watch the folder `root`. The first look begins at once.
     ///
     /// # Errors
-    /// The system gives no thread.
+    /// The source is no folder's path, or the system gives no thread.
     pub fn spawn(
         root: PathBuf,
         settings: Settings,
         companies: Arc<Companies>,
         observer: Arc<dyn LoadObserver>,
-    ) -> io::Result<Self> {
+    ) -> Result<Self, SourceError> {
+        let root = super::error::local(root)?;
         let (sender, messages) = mpsc::channel();
         let (progress, observed) = watch::channel(Progress::default());
         let stop = Arc::new(AtomicBool::new(false));
@@ -110,13 +115,16 @@ impl Watcher {
             reloads: Vec::new(),
             options: None,
             asked: 0,
-            restless: None,
+            urgent: false,
+            restless: false,
+            waiting: Some(Instant::now()),
             full_at: Instant::now(),
         };
         let thread = thread::Builder::new()
             .name("callgate-source".to_owned())
             .stack_size(STACK_BYTES)
-            .spawn(move || watched.run())?;
+            .spawn(move || watched.run())
+            .map_err(SourceError::Thread)?;
         Ok(Self { handle, thread })
     }
 
@@ -189,14 +197,14 @@ impl Loop {
             self.look();
             let looked = Instant::now();
             let pause = match self.restless {
-                Some(_) => self.settings.settle,
-                None => self.settings.poll_interval,
+                true => self.settings.settle,
+                false => self.settings.poll_interval,
             };
             if !self.sleep(pause) {
                 return;
             }
             // Hints come in swarms; one look a settling time is enough for all of them.
-            while self.options.is_none() && looked.elapsed() < self.settings.settle {
+            while !self.urgent && looked.elapsed() < self.settings.settle {
                 if !self.sleep(self.settings.settle.saturating_sub(looked.elapsed())) {
                     return;
                 }
@@ -205,6 +213,7 @@ impl Loop {
     }
 
     fn look(&mut self) {
+        self.urgent = false;
         let full = self.full_at <= Instant::now();
         let round = Round {
             full,
@@ -222,21 +231,22 @@ impl Loop {
         if full {
             self.full_at = Instant::now() + self.settings.full_read_interval;
         }
-        let since = self.restless.take();
-        if restless {
-            let since = since.unwrap_or_else(Instant::now);
-            self.restless = Some(since);
-            if since.elapsed() < self.settings.restless_max {
-                return;
-            }
+        self.restless = restless;
+        let patient = self
+            .waiting
+            .is_some_and(|since| since.elapsed() < self.settings.restless_max);
+        if !restless || !patient {
+            self.at_rest();
         }
-        self.at_rest();
     }
 
     /// All that could be done is done: say so.
     fn at_rest(&mut self) {
         self.options = None;
         let failure = self.reconciler.failure().map(str::to_owned);
+        // A source that comes late is waited for like one that was there at the start.
+        let to_come = failure.is_some() && !self.progress.borrow().tried;
+        self.waiting = to_come.then(Instant::now);
         self.progress.send_if_modified(|progress| {
             let now = Progress {
                 tried: progress.tried || failure.is_none(),
@@ -278,6 +288,8 @@ impl Loop {
             Message::Reload(options, reply) => {
                 self.options = Some(options.or(self.options.unwrap_or_default()));
                 self.asked += 1;
+                self.urgent = true;
+                self.waiting.get_or_insert_with(Instant::now);
                 self.full_at = Instant::now();
                 self.reloads.push(reply);
             }

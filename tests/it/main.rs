@@ -1,5 +1,15 @@
 //! Black-box tests: one crate, so that the library is linked once.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "tests may fail by panicking, and so may what they share"
+)]
+
+/// What may stop an activation, and what is said of it.
+mod activation;
 /// The admin listener.
 mod admin;
 /// The engine and the reference evaluator, on random companies.
@@ -8,8 +18,12 @@ mod agreement;
 mod bad_input;
 /// Worked cases of the decision model.
 mod cases;
+/// The subcommands, as processes.
+mod cli;
 /// What `serve` is told, over the binary.
 mod config;
+/// A policy tree on disk, and a watcher over it.
+mod fixture;
 #[path = "../generate/mod.rs"]
 mod generate;
 /// Policy files that are right: read as they are meant.
@@ -22,5 +36,7 @@ mod policy_examples;
 mod server;
 /// A service to test, and a client that sees every byte.
 mod service;
+/// Changes made in every way, and that they are live.
+mod swap;
 /// Rules of the house.
 mod tidy;

@@ -1,3 +1,5 @@
+//! The folder, changed in ways that a watcher meets.
+
 use std::fs;
 use std::os::unix::fs::symlink;
 use std::thread::sleep;
