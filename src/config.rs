@@ -8,7 +8,6 @@ mod address;
 mod raw;
 
 use std::collections::BTreeSet;
-use std::fmt;
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::str::FromStr;
@@ -17,7 +16,7 @@ use std::time::Duration;
 pub use address::Address;
 pub use raw::{Mistake, Origin, RawConfig, SETTINGS, Setting};
 
-use crate::telemetry::LogFormat;
+use tracing_subscriber::EnvFilter;
 
 /// Where policies are.
 pub const DEFAULT_SOURCE: &str = "policies";
@@ -103,6 +102,15 @@ pub enum OnFailedTests {
     Refuse,
     /// It is logged.
     Warn,
+}
+
+/// How log lines are written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LogFormat {
+    /// For people.
+    Text,
+    /// One JSON object a line.
+    Json,
 }
 
 /// Reads raw values, and collects what is wrong with them.
@@ -319,18 +327,10 @@ fn log_format(text: &str) -> Result<LogFormat, String> {
 }
 
 fn log_level(text: &str) -> Result<String, String> {
-    crate::telemetry::check_log_filter(text)
-        .map(|()| text.to_owned())
+    EnvFilter::builder()
+        .parse(text)
+        .map(|_| text.to_owned())
         .map_err(|error| format!("`{text}` is no log level: {error}"))
-}
-
-impl fmt::Display for OnFailedTests {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Refuse => "refuse",
-            Self::Warn => "warn",
-        })
-    }
 }
 
 #[cfg(test)]

@@ -10,7 +10,7 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use super::terminal::{Exit, complain};
 use crate::companies::Companies;
-use crate::config::{Address, Config, OnFailedTests, RawConfig};
+use crate::config::{Address, Config, LogFormat, OnFailedTests, RawConfig};
 use crate::server::{Listener, Readiness, ReloadHandle, Server};
 use crate::source::{FailedTests, LoadObserver, Outcome, ReloadOptions, Settings, Watcher};
 use crate::telemetry::{Metrics, init_log};
@@ -103,7 +103,7 @@ pub(crate) fn run(args: Args) -> ExitCode {
             return Exit::Usage.into();
         }
     };
-    let served = init_log(config.log_format, &config.log_level)
+    let served = init_log(config.log_format == LogFormat::Json, &config.log_level)
         .map_err(io::Error::other)
         .and_then(|()| serve(&config));
     match served {
@@ -169,7 +169,8 @@ fn serve(config: &Config) -> io::Result<()> {
             settings(config),
             Arc::clone(&companies),
             Arc::new(CountLoads(Arc::clone(&metrics))),
-        )?;
+        )
+        .map_err(io::Error::other)?;
         let source = watcher.handle();
         let reloader = watcher.handle();
         let reload = ReloadHandle::new(move |options| {

@@ -12,14 +12,16 @@ pub(super) enum Route<'p> {
     Evaluation { company: Option<&'p str> },
 }
 
-/// Finds the route. The path is compared as it stands: nothing in it is decoded or put right.
-pub(super) fn route<'p>(method: &Method, path: &'p str) -> Result<Route<'p>, Answer> {
+/// Finds the route, or the interface that is missed and its answer. The path is compared as it
+/// stands: nothing in it is decoded or put right.
+pub(super) fn route<'p>(method: &Method, path: &'p str) -> Result<Route<'p>, (Api, Answer)> {
     let (company, rest) = split_company(path);
     let (route, allowed) = match rest {
         "/access/v1/evaluation" => (Route::Evaluation { company }, Method::POST),
         _ => {
             let message = "there is nothing at this path: try /COMPANY/access/v1/evaluation";
-            return Err(Refusal::new(Code::NotFound, RefusalCode::UnknownPath, message).into());
+            let refusal = Refusal::new(Code::NotFound, RefusalCode::UnknownPath, message);
+            return Err((Api::Unrouted, refusal.into()));
         }
     };
     if *method == allowed {
@@ -28,7 +30,7 @@ pub(super) fn route<'p>(method: &Method, path: &'p str) -> Result<Route<'p>, Ans
         let message = "this path takes POST alone";
         let code = RefusalCode::MethodNotAllowed;
         let refusal = Refusal::new(Code::MethodNotAllowed, code, message);
-        Err(Answer::from(refusal).allowing("POST"))
+        Err((route.api(), Answer::from(refusal).allowing("POST")))
     }
 }
 
@@ -58,7 +60,7 @@ mod tests {
     use super::*;
 
     fn found(method: Method, path: &str) -> Result<Route<'_>, Code> {
-        route(&method, path).map_err(|answer| answer.code)
+        route(&method, path).map_err(|(_, answer)| answer.code)
     }
 
     #[test]

@@ -190,7 +190,7 @@ impl Worker {
         }
         let route = match route(&head.method, head.uri.path()) {
             Ok(route) => route,
-            Err(answer) => return (Api::Unrouted, answer),
+            Err(missed) => return missed,
         };
         if self.in_flight.get() > self.requests_max {
             let message = "too many requests are under way";

@@ -8,6 +8,6 @@ mod shard;
 
 pub use family::{counter, gauge, histogram};
 pub use labels::{Api, Code};
-pub use log::{LogFormat, check_filter as check_log_filter, init as init_log};
+pub use log::init as init_log;
 pub use metrics::Metrics;
 pub use shard::Shard;

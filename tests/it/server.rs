@@ -517,7 +517,7 @@ fn requests_and_decisions_are_counted() {
         r#"callgate_decisions_total{api="evaluation",decision="deny",reason="no_grant"} 0"#,
         r#"callgate_requests_total{api="evaluation",code="200"} 3"#,
         r#"callgate_requests_total{api="evaluation",code="400"} 1"#,
-        r#"callgate_requests_total{api="none",code="405"} 1"#,
+        r#"callgate_requests_total{api="evaluation",code="405"} 1"#,
         r#"callgate_requests_total{api="none",code="404"} 1"#,
         "callgate_requests_in_flight 0",
         "callgate_connections_open 1",
