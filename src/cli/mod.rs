@@ -5,6 +5,7 @@ mod compile;
 mod coverage;
 mod decide;
 mod junit;
+mod serve;
 mod terminal;
 mod test;
 
@@ -22,6 +23,8 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Run the service
+    Serve(Box<serve::Args>),
     /// Compile policies: one snapshot file per company
     Compile(compile::Args),
     /// Validate all companies and packs
@@ -36,6 +39,7 @@ enum Command {
 #[must_use]
 pub fn run() -> ExitCode {
     match Cli::parse().command {
+        Command::Serve(args) => serve::run(*args),
         Command::Compile(args) => compile::run(args),
         Command::Check(args) => check::run(args),
         Command::Test(args) => test::run(args),
