@@ -84,6 +84,10 @@ impl Reason<'_> {
 
     /// The code without what follows its colon.
     #[must_use]
+    #[expect(
+        clippy::indexing_slicing,
+        reason = "checked for every ordinal in tests"
+    )]
     pub const fn code(&self) -> &'static str {
         Self::CODES[self.ordinal()]
     }
@@ -168,5 +172,30 @@ impl Decision {
 impl fmt::Display for Decision {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.name())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Reason;
+
+    #[test]
+    fn ordinals_and_codes_go_together() {
+        let last = Reason::BeyondOwnRoles;
+        assert_eq!(last.ordinal() + 1, Reason::CODES.len());
+        assert_eq!(last.code(), "beyond_own_roles");
+        assert_eq!(Reason::OutsideProjects.code(), "outside_projects");
+        assert_eq!(
+            Reason::Requires { action: "view" }.to_string(),
+            "requires:view"
+        );
+        assert_eq!(
+            Reason::Via {
+                kind: "deal",
+                action: "view"
+            }
+            .to_string(),
+            "via:deal.view"
+        );
     }
 }

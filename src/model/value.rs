@@ -80,9 +80,10 @@ impl<'a> Properties<'a> {
     /// A name that stands twice.
     pub fn new(mut members: Vec<(Cow<'a, str>, Value<'a>)>) -> Result<Self, PropertiesError> {
         members.sort_by(|a, b| a.0.cmp(&b.0));
-        match members.windows(2).find(|pair| pair[0].0 == pair[1].0) {
-            Some(pair) => Err(PropertiesError {
-                duplicate: pair[0].0.clone().into_owned(),
+        let neighbours = members.iter().zip(members.iter().skip(1));
+        match neighbours.into_iter().find(|(a, b)| a.0 == b.0) {
+            Some((twice, _)) => Err(PropertiesError {
+                duplicate: twice.0.clone().into_owned(),
             }),
             None => Ok(Self(members)),
         }

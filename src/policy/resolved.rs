@@ -207,7 +207,7 @@ pub struct Condition {
 }
 
 /// Where a value is looked up (`resource.amount`).
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Path {
     /// Whose property or fact.
     pub root: Root,
@@ -216,7 +216,7 @@ pub struct Path {
 }
 
 /// Whose property or fact a path means.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Root {
     /// `subject.`
     Subject,

@@ -1,0 +1,364 @@
+//! The facts of a resource, found when they are asked for.
+//!
+//! Owner, group, departments, projects and operators come from the registration, from the request,
+//! or from what the resource belongs to. Nothing is gathered: a fact that is a list is walked.
+
+use super::value::{Items, Members, View};
+use crate::model::ProjectId;
+use crate::snapshot::tables::{
+    MembersRow, NONE, ObjectRow, REGISTRY_OBJECTS, REGISTRY_PROJECTS, REGISTRY_ROLES,
+    REGISTRY_USERS, TypeRow, UserRow, some,
+};
+use crate::snapshot::{Kind, Snapshot};
+
+/// What a check is about.
+#[derive(Clone, Copy)]
+pub(super) struct Resource<'a> {
+    pub(super) snapshot: &'a Snapshot,
+    pub(super) kind: &'a TypeRow,
+    pub(super) id: &'a str,
+    pub(super) what: What<'a>,
+    /// What the request tells of it (or, of a linked one, the link).
+    told: Members<'a>,
+}
+
+/// Where a resource's facts come from.
+#[derive(Clone, Copy)]
+pub(super) enum What<'a> {
+    /// The request alone.
+    Open,
+    /// A registration, with the request where that leaves something out.
+    Object(&'a ObjectRow),
+    /// The user that it is.
+    User(u32, &'a UserRow),
+    /// The project that it is.
+    Project(u32),
+    /// The role that it is.
+    Role(u32),
+}
+
+/// A single fact: not given, given as a name of nothing, or a number.
+#[derive(Clone, Copy)]
+enum Given {
+    No,
+    Nothing,
+    Is(u32),
+}
+
+/// A fact that is a list.
+#[derive(Clone, Copy)]
+pub(super) enum Many<'a> {
+    /// Sorted.
+    Listed(&'a [u32]),
+    One(u32),
+    /// What the request names under these names (a list of texts).
+    Told {
+        names: u32,
+        kind: Kind,
+    },
+    /// The projects that all parents named share.
+    SharedByParents,
+    Nothing,
+}
+
+// === impl Resource ===
+
+impl<'a> Resource<'a> {
+    /// The resource of this type and id; `None` if there must be one registered and there is none,
+    /// or if the id is never one.
+    pub(super) fn find(
+        snapshot: &'a Snapshot,
+        kind_id: u32,
+        id: &'a str,
+        told: Members<'a>,
+        new: bool,
+    ) -> Option<Self> {
+        if id.is_empty() || id == "*" {
+            return None;
+        }
+        let kind = snapshot.kind(kind_id)?;
+        let what = match kind.registry {
+            _ if new => What::Open,
+            REGISTRY_OBJECTS => {
+                What::Object(snapshot.object(snapshot.find(Kind::object_of(kind_id), id)?)?)
+            }
+            REGISTRY_USERS => {
+                let user = snapshot.find(Kind::USER, id)?;
+                What::User(user, snapshot.user(user)?)
+            }
+            REGISTRY_PROJECTS => What::Project(snapshot.find(Kind::PROJECT, id)?),
+            REGISTRY_ROLES => What::Role(snapshot.find(Kind::ROLE, id)?),
+            _ => What::Open,
+        };
+        Some(Self {
+            snapshot,
+            kind,
+            id,
+            what,
+            told,
+        })
+    }
+
+    /// A resource that is registered, found by its row and not by its id.
+    pub(super) fn registered(
+        snapshot: &'a Snapshot,
+        kind: &'a TypeRow,
+        id: &'a str,
+        what: What<'a>,
+        told: Members<'a>,
+    ) -> Self {
+        Self {
+            snapshot,
+            kind,
+            id,
+            what,
+            told,
+        }
+    }
+
+    /// The id; of a user the user's id, whatever alias was asked with.
+    pub(super) fn id(&self) -> &'a str {
+        match self.what {
+            What::User(_, row) => self.snapshot.text(row.id),
+            _ => self.id,
+        }
+    }
+
+    /// A property by its top-level name: what is stored comes first, and names of facts are none.
+    pub(super) fn property(&self, name: &str) -> Option<View<'a>> {
+        if self.names_a_fact(name) {
+            return None;
+        }
+        let stored = match self.what {
+            What::Object(row) => Members::at(self.snapshot, row.properties).get(name),
+            What::User(_, row) => Members::at(self.snapshot, row.properties).get(name),
+            What::Open | What::Project(_) | What::Role(_) => None,
+        };
+        stored.or_else(|| self.told.get(name))
+    }
+
+    fn names_a_fact(&self, name: &str) -> bool {
+        let text = |id: &u32| self.snapshot.text(*id) == name;
+        text(&self.kind.owner_name)
+            || text(&self.kind.group_name)
+            || self
+                .snapshot
+                .list(self.kind.department_names)
+                .iter()
+                .any(text)
+            || self.snapshot.list(self.kind.project_names).iter().any(text)
+    }
+
+    /// The owner, a user.
+    pub(super) fn owner(&self) -> Option<u32> {
+        match self.what {
+            What::User(user, _) => Some(user),
+            What::Object(row) if row.owner != NONE => Some(row.owner),
+            _ => match self.told_one(self.kind.owner_name, Kind::USER) {
+                Given::Is(user) => Some(user),
+                Given::No | Given::Nothing => None,
+            },
+        }
+    }
+
+    /// The group.
+    pub(super) fn group(&self) -> Option<u32> {
+        match self.what {
+            What::User(_, row) => some(row.group),
+            What::Object(row) if row.group != NONE => Some(row.group),
+            _ => match self.told_one(self.kind.group_name, Kind::GROUP) {
+                Given::Is(group) => Some(group),
+                Given::Nothing => None,
+                Given::No => some(self.owner_row()?.group),
+            },
+        }
+    }
+
+    /// The departments.
+    pub(super) fn departments(&self) -> Many<'a> {
+        let listed = |list: u32| Many::Listed(self.snapshot.list(list));
+        match self.what {
+            What::User(_, row) => listed(row.departments),
+            What::Object(row) if !self.snapshot.list(row.departments).is_empty() => {
+                listed(row.departments)
+            }
+            _ if self.tells(self.kind.department_names) => Many::Told {
+                names: self.kind.department_names,
+                kind: Kind::DEPARTMENT,
+            },
+            _ => self
+                .owner_row()
+                .map_or(Many::Nothing, |row| listed(row.departments)),
+        }
+    }
+
+    /// The projects.
+    pub(super) fn projects(&self) -> Many<'a> {
+        let listed = |list: u32| Many::Listed(self.snapshot.list(list));
+        match self.what {
+            What::User(_, row) => listed(row.projects),
+            What::Object(row) => listed(row.projects),
+            What::Project(project) => Many::One(project),
+            What::Role(role) => self
+                .snapshot
+                .role(role)
+                .map_or(Many::Nothing, |row| listed(row.projects)),
+            What::Open if self.tells(self.kind.project_names) => Many::Told {
+                names: self.kind.project_names,
+                kind: Kind::PROJECT,
+            },
+            What::Open => {
+                let parents = self.snapshot.list(self.kind.parents);
+                let mut named = parents.iter().filter_map(|&kind| self.told_parent(kind));
+                match (named.next(), named.next()) {
+                    (None, _) if parents.is_empty() => Many::One(ProjectId::DEFAULT.0),
+                    (None, _) => Many::Nothing,
+                    (Some(parent), None) => {
+                        parent.map_or(Many::Nothing, |row| listed(row.projects))
+                    }
+                    (Some(_), Some(_)) => Many::SharedByParents,
+                }
+            }
+        }
+    }
+
+    /// The operators of the resource and of what it belongs to.
+    pub(super) fn operators(self) -> impl Iterator<Item = &'a MembersRow> {
+        let (object, parents) = match self.what {
+            What::Object(row) => (Some(row), &[][..]),
+            What::Open => (None, self.snapshot.list(self.kind.parents)),
+            What::User(..) | What::Project(_) | What::Role(_) => (None, &[][..]),
+        };
+        let named = parents
+            .iter()
+            .filter_map(move |&kind| self.told_parent(kind).flatten());
+        let objects = object.into_iter().chain(named);
+        objects.filter_map(move |row| self.snapshot.tables.members.get(row.operators as usize))
+    }
+
+    /// Whether the user is an operator of the resource or of what it belongs to.
+    pub(super) fn operated_by(&self, user_id: u32, user: &UserRow) -> bool {
+        self.operators()
+            .any(|members| is_member(self.snapshot, members, user_id, user))
+    }
+
+    fn owner_row(&self) -> Option<&'a UserRow> {
+        self.snapshot.user(self.owner()?)
+    }
+
+    /// The parent of this type that the request names: `None` where it names none, `Some(None)`
+    /// where what it names is not registered.
+    fn told_parent(&self, kind: u32) -> Option<Option<&'a ObjectRow>> {
+        let name = self.snapshot.text(self.snapshot.kind(kind)?.name);
+        let given = given(self.told.get(name)?)?;
+        let View::Text(id) = given else {
+            return Some(None);
+        };
+        let found = self.snapshot.find(Kind::object_of(kind), id);
+        Some(found.and_then(|object| self.snapshot.object(object)))
+    }
+
+    fn told_one(&self, name: u32, kind: Kind) -> Given {
+        match self.told.get(self.snapshot.text(name)).and_then(given) {
+            None => Given::No,
+            Some(View::Text(text)) => self
+                .snapshot
+                .find(kind, text)
+                .map_or(Given::Nothing, Given::Is),
+            Some(_) => Given::Nothing,
+        }
+    }
+
+    /// Whether the request gives something under one of these names.
+    fn tells(&self, names: u32) -> bool {
+        let told = |&name: &u32| {
+            self.told
+                .get(self.snapshot.text(name))
+                .and_then(given)
+                .is_some()
+        };
+        self.snapshot.list(names).iter().any(told)
+    }
+
+    /// Whether `test` holds for some member of the fact.
+    pub(super) fn any(&self, many: Many<'a>, mut test: impl FnMut(u32) -> bool) -> bool {
+        match many {
+            Many::Listed(list) => list.iter().any(|&id| test(id)),
+            Many::One(id) => test(id),
+            Many::Nothing => false,
+            Many::Told { names, kind } => {
+                let mut named = |value: View<'a>| match value {
+                    View::Text(text) => self.snapshot.find(kind, text).is_some_and(&mut test),
+                    _ => false,
+                };
+                let names = self.snapshot.list(names).iter();
+                let mut told = names.filter_map(|&name| self.told.get(self.snapshot.text(name)));
+                told.any(|value| match value {
+                    View::List(items) => items.any(&mut named),
+                    value => named(value),
+                })
+            }
+            Many::SharedByParents => {
+                let kinds = self.snapshot.list(self.kind.parents);
+                let mut parents = kinds.iter().filter_map(|&kind| self.told_parent(kind));
+                let Some(Some(first)) = parents.next() else {
+                    return false;
+                };
+                let shared = |project: u32| {
+                    kinds
+                        .iter()
+                        .filter_map(|&kind| self.told_parent(kind))
+                        .all(|parent| {
+                            parent.is_some_and(|row| {
+                                self.snapshot
+                                    .list(row.projects)
+                                    .binary_search(&project)
+                                    .is_ok()
+                            })
+                        })
+                };
+                let projects = self.snapshot.list(first.projects);
+                projects
+                    .iter()
+                    .any(|&project| shared(project) && test(project))
+            }
+        }
+    }
+}
+
+/// What is given: an empty list is nothing.
+fn given(value: View<'_>) -> Option<View<'_>> {
+    match value {
+        View::List(items) if Items::is_empty(items) => None,
+        value => Some(value),
+    }
+}
+
+/// Whether the user is one of these people.
+pub(super) fn is_member(
+    snapshot: &Snapshot,
+    members: &MembersRow,
+    user_id: u32,
+    user: &UserRow,
+) -> bool {
+    let has = |list: u32, id: u32| snapshot.list(list).binary_search(&id).is_ok();
+    has(members.users, user_id)
+        || some(user.group).is_some_and(|group| has(members.groups, group))
+        || intersect(
+            snapshot.list(members.departments),
+            snapshot.list(user.within),
+        )
+        || intersect(snapshot.list(members.teams), snapshot.list(user.teams))
+}
+
+/// Whether two sorted lists share a member.
+pub(super) fn intersect(mut a: &[u32], mut b: &[u32]) -> bool {
+    while let ([first_a, rest_a @ ..], [first_b, rest_b @ ..]) = (a, b) {
+        match first_a.cmp(first_b) {
+            std::cmp::Ordering::Equal => return true,
+            std::cmp::Ordering::Less => a = rest_a,
+            std::cmp::Ordering::Greater => b = rest_b,
+        }
+    }
+    false
+}

@@ -1,0 +1,220 @@
+//! Which roles are in force, and what they deny and grant.
+
+use super::condition::{Scene, Sight, Truth};
+use super::resource::Resource;
+use super::shift::on_shift;
+use super::watch::Watch;
+use crate::model::{Query, ScopeSet};
+use crate::snapshot::Snapshot;
+use crate::snapshot::tables::{CELL_CONDITIONAL, CELL_DENY, LimitedRow, NONE, UserRow};
+
+/// Whose roles count: the user's own, or one to be tested with the implicit ones.
+#[derive(Clone, Copy)]
+pub(super) struct Roles<'a, W> {
+    pub(super) snapshot: &'a Snapshot,
+    pub(super) query: &'a Query<'a>,
+    pub(super) user: &'a UserRow,
+    /// The role set of those that always are in force.
+    pub(super) role_set: u32,
+    /// List of those that are in force at times.
+    pub(super) limited: u32,
+    /// A role to be tested, or none. It is in force whatever shifts say.
+    pub(super) tested: u32,
+    pub(super) watch: W,
+}
+
+/// What roles are asked about.
+#[derive(Clone, Copy)]
+pub(super) enum About<'a> {
+    /// One resource.
+    Resource(&'a Resource<'a>),
+    /// A section: resources at large.
+    Section,
+    /// Everything, so that roles limited to projects do not count.
+    Everywhere,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Effect {
+    Grant,
+    Deny,
+}
+
+// === impl Roles ===
+
+impl<'a, W: Watch> Roles<'a, W> {
+    /// The user's own roles.
+    pub(super) fn own(
+        snapshot: &'a Snapshot,
+        query: &'a Query<'a>,
+        user: &'a UserRow,
+        watch: W,
+    ) -> Self {
+        let UserRow {
+            role_set, limited, ..
+        } = *user;
+        Self {
+            snapshot,
+            query,
+            user,
+            role_set,
+            limited,
+            tested: NONE,
+            watch,
+        }
+    }
+
+    /// A role to be tested, with the implicit ones alone.
+    pub(super) fn with_tested(self, role: u32) -> Self {
+        let meta = self.snapshot.meta();
+        Self {
+            role_set: meta.implicit_set,
+            limited: meta.implicit_limited,
+            tested: role,
+            ..self
+        }
+    }
+
+    /// Whether a role in force denies the permission.
+    pub(super) fn deny(&self, permission: u32, about: About<'a>) -> bool {
+        self.any(permission, about, Effect::Deny, |cell, role| {
+            cell & CELL_DENY != 0
+                || cell & CELL_CONDITIONAL != 0
+                    && self
+                        .conditional(role, permission)
+                        .any(|(scopes, condition)| {
+                            scopes.is_empty()
+                                && self.condition(condition, about, Effect::Deny) != Truth::False
+                        })
+        })
+    }
+
+    /// The scopes that the roles in force grant for the permission.
+    pub(super) fn grant(&self, permission: u32, about: About<'a>) -> ScopeSet {
+        let mut granted = ScopeSet::EMPTY;
+        self.any(permission, about, Effect::Grant, |cell, role| {
+            granted = granted.union(ScopeSet::from_bits(cell));
+            if cell & CELL_CONDITIONAL != 0 {
+                for (scopes, condition) in self.conditional(role, permission) {
+                    let adds = scopes.union(granted) != granted;
+                    if adds && self.condition(condition, about, Effect::Grant) == Truth::True {
+                        granted = granted.union(scopes);
+                    }
+                }
+            }
+            false
+        });
+        granted
+    }
+
+    /// Whether the user may do this everywhere: no deny, and a grant, of roles in force everywhere.
+    pub(super) fn everywhere(&self, permission: u32) -> bool {
+        !self.deny(permission, About::Everywhere)
+            && !self.grant(permission, About::Everywhere).is_empty()
+    }
+
+    /// Calls `test` with the cell of each role in force that has something for the permission,
+    /// until it is true. Roles held for good come as one united cell, and only where that has a
+    /// condition one by one.
+    fn any(
+        &self,
+        permission: u32,
+        about: About<'a>,
+        effect: Effect,
+        mut test: impl FnMut(u8, u32) -> bool,
+    ) -> bool {
+        let united = self.snapshot.role_set_cell(self.role_set, permission);
+        if united & CELL_CONDITIONAL == 0 {
+            if united != 0 && test(united, NONE) {
+                return true;
+            }
+        } else if let Some(set) = self.snapshot.tables.role_sets.get(self.role_set as usize) {
+            // The united cell once, for what holds without condition; then the conditions.
+            if test(united & !CELL_CONDITIONAL, NONE) {
+                return true;
+            }
+            for &role in self.snapshot.list(set.roles) {
+                let cell = self.snapshot.role_cell(role, permission);
+                if cell & CELL_CONDITIONAL != 0 && test(cell, role) {
+                    return true;
+                }
+            }
+        }
+        if self.tested != NONE {
+            let cell = self.snapshot.role_cell(self.tested, permission);
+            if cell != 0 && test(cell, self.tested) {
+                return true;
+            }
+        }
+        self.snapshot.list(self.limited).iter().any(|&limited| {
+            let Some(limited) = self.snapshot.tables.limited.get(limited as usize) else {
+                return false;
+            };
+            let cell = self.snapshot.role_cell(limited.role, permission);
+            cell != 0 && self.in_force(limited, about, effect) && test(cell, limited.role)
+        })
+    }
+
+    fn in_force(&self, limited: &LimitedRow, about: About<'a>, effect: Effect) -> bool {
+        let now = self.query.now;
+        limited.from <= now.0
+            && now.0 < limited.until
+            && (limited.projects == NONE || self.reaches(limited.projects, about, effect))
+            && (limited.on_shift == 0 || on_shift(self.snapshot, self.user.shift_plan, now))
+    }
+
+    /// Whether roles limited to these projects count.
+    fn reaches(&self, projects: u32, about: About<'a>, effect: Effect) -> bool {
+        match about {
+            About::Everywhere => false,
+            About::Section => effect == Effect::Grant,
+            About::Resource(resource) => {
+                let projects = self.snapshot.list(projects);
+                resource.any(resource.projects(), |project| {
+                    projects.binary_search(&project).is_ok()
+                })
+            }
+        }
+    }
+
+    /// What a role grants (scopes) or denies (no scopes) under conditions.
+    fn conditional(
+        &self,
+        role: u32,
+        permission: u32,
+    ) -> impl Iterator<Item = (ScopeSet, u32)> + use<'a, W> {
+        let rows = self.snapshot.role(role).map_or(&[][..], |role| {
+            role.conditional.of(&self.snapshot.tables.conditional)
+        });
+        let start = rows.partition_point(|row| row.permission < permission);
+        let of_permission = rows
+            .iter()
+            .skip(start)
+            .take_while(move |row| row.permission == permission);
+        of_permission.map(|row| (ScopeSet::from_bits(row.scopes as u8), row.condition))
+    }
+
+    fn condition(&self, condition: u32, about: About<'a>, effect: Effect) -> Truth {
+        let resource = match (about, effect) {
+            (About::Resource(resource), _) => Sight::Of(resource),
+            (About::Everywhere, _) => Sight::None,
+            (About::Section, Effect::Grant) => Sight::Assumed(Truth::True),
+            (About::Section, Effect::Deny) => Sight::Assumed(Truth::False),
+        };
+        let Self {
+            snapshot,
+            query,
+            user,
+            watch,
+            ..
+        } = *self;
+        Scene {
+            snapshot,
+            query,
+            user,
+            resource,
+            watch,
+        }
+        .condition(condition)
+    }
+}

@@ -1,0 +1,188 @@
+//! Policy → tables.
+//!
+//! Everything is numbered in the order of the policy's lists, which are sorted, or in the order in
+//! which it is first met while they are walked: the tables are a function of the policy alone.
+
+#![expect(
+    clippy::indexing_slicing,
+    reason = "INVARIANT: the numbers in a resolved policy index its own lists"
+)]
+
+mod catalogue;
+mod conditions;
+mod objects;
+mod people;
+mod roles;
+mod shifts;
+mod values;
+
+use super::lists::Lists;
+use super::names::{self, Kind};
+use super::strings::{Interner, StrId};
+use super::tables::{ExpectationRow, MetaRow, NONE, NamedRow, Tables};
+use super::{CompileError, Snapshot};
+use crate::model::Decision;
+use crate::policy::{Policy, Test};
+
+/// Tables in the making.
+struct Builder<'p> {
+    policy: &'p Policy,
+    strings: Interner<'p>,
+    lists: Lists,
+    names: Vec<(Kind, &'p str, StrId, u32)>,
+    values: values::Values,
+    conditions: conditions::Conditions<'p>,
+    tables: Tables,
+}
+
+/// Numbers are 32 bits, and one of them means "none".
+const ROWS_MAX: usize = u32::MAX as usize - 1;
+/// Cells of a table of roles.
+const CELLS_MAX: usize = 1 << 32;
+
+impl Snapshot {
+    /// Compiles a policy into decision tables.
+    ///
+    /// # Errors
+    /// More of something than the tables can number.
+    pub fn compile(policy: &Policy) -> Result<Self, CompileError> {
+        let mut builder = Builder {
+            policy,
+            strings: Interner::default(),
+            lists: Lists::new(),
+            names: Vec::with_capacity(3 * policy.users.len() + policy.objects.len()),
+            values: values::Values::default(),
+            conditions: conditions::Conditions::default(),
+            tables: Tables::default(),
+        };
+        let permissions = builder.catalogue();
+        builder.places();
+        let roles = builder.roles(&permissions);
+        let projects = builder.objects();
+        let implicit = builder.people(&roles, &projects)?;
+        builder.shifts();
+        builder.expectations();
+        builder.meta(&permissions, implicit);
+        let (heap, tables) = builder.finish()?;
+        Self::new(heap, tables).ok_or(CompileError {
+            what: "companies",
+            actual: 0,
+            limit: 1,
+        })
+    }
+}
+
+// === impl Builder ===
+
+impl<'p> Builder<'p> {
+    fn intern(&mut self, text: &'p str) -> u32 {
+        self.strings.intern(text).0
+    }
+
+    /// Enters a name into the table of names.
+    fn name(&mut self, kind: Kind, text: &'p str, value: u32) -> u32 {
+        let id = self.strings.intern(text);
+        self.names.push((kind, text, id, value));
+        id.0
+    }
+
+    fn texts(&mut self, texts: &'p [String]) -> u32 {
+        let ids: Vec<u32> = texts.iter().map(|text| self.intern(text)).collect();
+        self.lists.intern(&ids)
+    }
+
+    /// Groups and projects; departments are made with the people in them.
+    fn places(&mut self) {
+        let policy = self.policy;
+        let groups = policy.groups.iter().zip(0..);
+        self.tables.groups = groups
+            .map(|(group, id)| NamedRow {
+                name: self.name(Kind::GROUP, &group.name, id),
+            })
+            .collect();
+        let projects = policy.projects.iter().zip(0..);
+        self.tables.projects = projects
+            .map(|(project, id)| NamedRow {
+                name: self.name(Kind::PROJECT, &project.name, id),
+            })
+            .collect();
+    }
+
+    /// The company's tests, by name, since their order decides nothing.
+    fn expectations(&mut self) {
+        let mut tests: Vec<&'p Test> = self.policy.tests.iter().collect();
+        tests.sort_by(|a, b| a.name.cmp(&b.name));
+        let rows: Vec<ExpectationRow> = tests
+            .into_iter()
+            .map(|test| self.expectation(test))
+            .collect();
+        self.tables.expectations = rows.into_boxed_slice();
+    }
+
+    fn expectation(&mut self, test: &'p Test) -> ExpectationRow {
+        ExpectationRow {
+            at: test.at.map_or(0, |at| at.0),
+            timed: u32::from(test.at.is_some()),
+            name: self.intern(&test.name),
+            subject_type: self.intern(&test.subject_type),
+            subject: self.intern(&test.subject),
+            subject_properties: self.properties(&test.subject_properties),
+            action: self.intern(&test.action),
+            action_properties: self.properties(&test.action_properties),
+            resource_type: self.intern(&test.resource_type),
+            resource: self.intern(&test.resource),
+            resource_properties: self.properties(&test.resource_properties),
+            context: self.properties(&test.context),
+            section: u32::from(test.section),
+            test_role: test
+                .test_role
+                .as_deref()
+                .map_or(NONE, |role| self.intern(role)),
+            expect: u32::from(test.expect == Decision::Allow),
+            reason: test
+                .reason
+                .as_deref()
+                .map_or(NONE, |reason| self.intern(reason)),
+            reserved: 0,
+        }
+    }
+
+    fn meta(&mut self, permissions: &catalogue::Permissions, implicit: people::Implicit) {
+        let policy = self.policy;
+        let subject_types = self.texts(&policy.subject_types);
+        let company = self.intern(&policy.company);
+        self.tables.meta = Box::new([MetaRow {
+            company,
+            subject_types,
+            enhanced: u32::from(policy.enhanced),
+            permissions: permissions.count() as u32,
+            lifts_wall: permissions.lifts_wall.unwrap_or(NONE),
+            tests_roles: permissions.tests_roles.unwrap_or(NONE),
+            implicit_set: implicit.role_set,
+            implicit_limited: implicit.limited,
+        }]);
+    }
+
+    fn finish(mut self) -> Result<(Box<str>, Tables), CompileError> {
+        self.names
+            .sort_unstable_by_key(|&(kind, text, ..)| (kind, text));
+        self.tables.names = names::table(&self.names);
+        self.values.finish(&mut self.tables);
+        self.conditions.finish(&mut self.tables);
+        (self.tables.list_starts, self.tables.list_items) = self.lists.finish();
+        let mut large = Ok(());
+        self.tables.for_each(|_, name, row_bytes, bytes| {
+            let rows = bytes.len() / row_bytes;
+            let limit = if row_bytes == 1 { CELLS_MAX } else { ROWS_MAX };
+            if rows > limit {
+                large = Err(CompileError {
+                    what: name,
+                    actual: rows,
+                    limit,
+                });
+            }
+        });
+        large?;
+        Ok((self.strings.finish()?, self.tables))
+    }
+}

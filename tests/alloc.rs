@@ -1,0 +1,67 @@
+//! A decision allocates nothing. A binary of its own, since the counting allocator is global.
+
+#![allow(
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "tests and benches fail by panicking"
+)]
+
+#[path = "generate/mod.rs"]
+mod generate;
+
+use callgate::{decide, policy, snapshot::Snapshot};
+use fastrand::Rng;
+use generate::{Company, Question, Shape, question};
+
+fn snapshot(company: &Company) -> Snapshot {
+    let reading = policy::read_company(&company.files(), "demo");
+    let reading = reading.unwrap_or_else(|errors| panic!("{errors}"));
+    Snapshot::compile(&reading.policy).unwrap_or_else(|error| panic!("{error}"))
+}
+
+fn allocations(snapshot: &Snapshot, questions: &[Question]) -> u64 {
+    let queries: Vec<_> = questions.iter().map(Question::query).collect();
+    let mut allowed = 0_usize;
+    let counted = allocation_counter::measure(|| {
+        for query in &queries {
+            allowed += usize::from(decide::check(snapshot, query).allows());
+        }
+    });
+    assert!(
+        allowed > 0 && allowed < queries.len(),
+        "{allowed} of {} allowed",
+        queries.len()
+    );
+    counted.count_total
+}
+
+#[test]
+fn a_usual_decision_allocates_nothing() {
+    let snapshot = snapshot(&Company::generate(&Shape::S, 7));
+    let rng = &mut Rng::with_seed(7);
+    let questions: Vec<Question> = (0..5_000)
+        .map(|_| Question::new(&question::usual(&Shape::S, rng)))
+        .collect();
+    assert_eq!(allocations(&snapshot, &questions), 0);
+}
+
+#[test]
+fn no_decision_of_any_kind_allocates() {
+    for seed in 0..40 {
+        let rng = &mut Rng::with_seed(seed);
+        let shape = Shape::wild(rng);
+        let snapshot = snapshot(&Company::generate(&shape, seed));
+        let questions: Vec<Question> = (0..200)
+            .map(|_| Question::new(&question::wild(&shape, rng)))
+            .collect();
+        let queries: Vec<_> = questions.iter().map(Question::query).collect();
+        let counted = allocation_counter::measure(|| {
+            for query in &queries {
+                std::hint::black_box(decide::check(&snapshot, query));
+            }
+        });
+        assert_eq!(counted.count_total, 0, "seed {seed}");
+    }
+}

@@ -1,0 +1,221 @@
+//! The engine and the reference evaluator agree, on random companies and questions.
+//!
+//! `CALLGATE_SEED` starts elsewhere, `CALLGATE_COMPANIES` says how many companies are made.
+
+use std::collections::BTreeSet;
+use std::env;
+
+use callgate::model::{Reason, Scope};
+use callgate::snapshot::Snapshot;
+use callgate::{decide, oracle, policy};
+use fastrand::Rng;
+use serde_json::{Value, json};
+
+use crate::generate::{Company, Question, Shape, question};
+
+const COMPANIES: u64 = 400;
+const QUESTIONS: usize = 80;
+
+#[test]
+fn engine_and_oracle_agree() {
+    let number = |name: &str| {
+        env::var(name)
+            .ok()
+            .and_then(|text| text.parse::<u64>().ok())
+    };
+    let first = number("CALLGATE_SEED").unwrap_or(0);
+    let mut reached = BTreeSet::new();
+    for seed in first..first + number("CALLGATE_COMPANIES").unwrap_or(COMPANIES) {
+        let rng = &mut Rng::with_seed(seed ^ 0x5eed);
+        let shape = Shape::wild(rng);
+        let company = Company::generate(&shape, seed);
+        let requests: Vec<Value> = (0..QUESTIONS)
+            .map(|_| question::wild(&shape, rng))
+            .collect();
+        let snapshot = match compile(&company) {
+            Ok((_, snapshot)) => snapshot,
+            Err(errors) => panic!("seed {seed} makes a company that is refused:\n{errors}"),
+        };
+        let Some(wrong) = first_disagreement(&company, &requests) else {
+            reached.extend(
+                requests
+                    .iter()
+                    .flat_map(|request| traits(&snapshot, request)),
+            );
+            continue;
+        };
+        let mut case = company.0.clone();
+        case["request"] = wrong.clone();
+        let case = shrink(case, &|case| disagreement(case).is_some());
+        let why = disagreement(&case).unwrap_or_default();
+        panic!(
+            "seed {seed}: {why}\n{}",
+            serde_json::to_string_pretty(&case).unwrap_or_default()
+        );
+    }
+    let missed: Vec<String> = wanted()
+        .into_iter()
+        .filter(|want| !reached.contains(want))
+        .collect();
+    assert!(missed.is_empty(), "never reached: {missed:?}");
+}
+
+/// Everything that the decision model names and a run must have met.
+fn wanted() -> Vec<String> {
+    let mut wanted: Vec<String> = Reason::CODES
+        .iter()
+        .map(|code| format!("reason {code}"))
+        .collect();
+    wanted.extend(Scope::ALL.iter().map(|scope| format!("scope {scope}")));
+    let facts = [
+        "subject.id",
+        "subject.group",
+        "subject.departments",
+        "subject.projects",
+        "resource.id",
+        "resource.owner",
+        "resource.group",
+        "resource.departments",
+        "resource.projects",
+    ];
+    wanted.extend(facts.iter().map(|fact| format!("path {fact}")));
+    let operators = [
+        "is",
+        "not",
+        "in",
+        "not_in",
+        "at_least",
+        "at_most",
+        "in_network",
+        "not_in_network",
+        "contains",
+    ];
+    for operator in operators {
+        wanted.extend(["true", "false", "unknown"].map(|truth| format!("{operator} is {truth}")));
+    }
+    wanted.extend(["true", "false"].map(|truth| format!("present is {truth}")));
+    wanted
+}
+
+/// What a check met, read off its explanation.
+fn traits(snapshot: &Snapshot, request: &Value) -> Vec<String> {
+    let question = Question::new(request);
+    let explanation = decide::explain(snapshot, &question.query());
+    let code = explanation.reason.split(':').next().unwrap_or_default();
+    let mut traits = vec![format!("reason {code}")];
+    for step in &explanation.steps {
+        if let Some(test) = step.strip_prefix("test: ") {
+            let (path, rest) = test.split_once(' ').unwrap_or_default();
+            traits.push(format!("path {path}"));
+            traits.push(rest.to_owned());
+        } else if let Some(scope) = step.strip_suffix(" reaches it") {
+            traits.push(format!(
+                "scope {}",
+                scope.rsplit(' ').next().unwrap_or_default()
+            ));
+        }
+    }
+    traits
+}
+
+fn compile(company: &Company) -> Result<(policy::Policy, Snapshot), String> {
+    let reading =
+        policy::read_company(&company.files(), "demo").map_err(|errors| errors.to_string())?;
+    let snapshot = Snapshot::compile(&reading.policy).map_err(|error| error.to_string())?;
+    Ok((reading.policy, snapshot))
+}
+
+fn first_disagreement<'r>(company: &Company, requests: &'r [Value]) -> Option<&'r Value> {
+    let (policy, snapshot) = compile(company).ok()?;
+    requests
+        .iter()
+        .find(|request| differ(&policy, &snapshot, request).is_some())
+}
+
+/// How the answers differ, if they do. A company that does not compile has none.
+fn disagreement(case: &Value) -> Option<String> {
+    let (policy, snapshot) = compile(&Company(case.clone())).ok()?;
+    differ(&policy, &snapshot, &case["request"])
+}
+
+fn differ(policy: &policy::Policy, snapshot: &Snapshot, request: &Value) -> Option<String> {
+    let question = Question::new(request);
+    let query = question.query();
+    let engine = decide::check(snapshot, &query).to_string();
+    let explained = decide::explain(snapshot, &query);
+    let oracle = oracle::check(policy, &query).to_string();
+    if engine != oracle {
+        return Some(format!(
+            "the engine says {engine}, the oracle {oracle}\n{explained}"
+        ));
+    }
+    (engine != explained.reason)
+        .then(|| format!("check says {engine}, explain {}", explained.reason))
+}
+
+/// Cuts a failing case down: takes away members and items, larger ones first, as long as it fails.
+fn shrink(mut case: Value, fails: &dyn Fn(&Value) -> bool) -> Value {
+    loop {
+        let mut paths = Vec::new();
+        removable(&case, String::new(), &mut paths);
+        let smaller = paths.iter().find_map(|path| {
+            let mut smaller = case.clone();
+            remove(&mut smaller, path);
+            fails(&smaller).then_some(smaller)
+        });
+        match smaller {
+            Some(smaller) => case = smaller,
+            None => return case,
+        }
+    }
+}
+
+/// Pointers to all members and items, outer ones first.
+fn removable(value: &Value, at: String, paths: &mut Vec<String>) {
+    let children: Vec<(String, &Value)> = match value {
+        Value::Array(items) => items
+            .iter()
+            .enumerate()
+            .map(|(n, item)| (n.to_string(), item))
+            .collect(),
+        Value::Object(members) => members
+            .iter()
+            .map(|(name, value)| (name.clone(), value))
+            .collect(),
+        _ => return,
+    };
+    for (name, _) in &children {
+        paths.push(format!("{at}/{name}"));
+    }
+    for (name, child) in children {
+        removable(child, format!("{at}/{name}"), paths);
+    }
+}
+
+fn remove(value: &mut Value, path: &str) {
+    let Some((parent, name)) = path.rsplit_once('/') else {
+        return;
+    };
+    match value.pointer_mut(parent) {
+        Some(Value::Array(items)) => {
+            if let Some(n) = name.parse().ok().filter(|n| *n < items.len()) {
+                items.remove(n);
+            }
+        }
+        Some(Value::Object(members)) => {
+            members.remove(name);
+        }
+        _ => {}
+    }
+}
+
+#[test]
+fn a_failing_case_is_cut_down_to_what_makes_it_fail() {
+    let case = json!({ "users": [{ "user": "u1", "roles": ["a", "b"] }, { "user": "u2" }], "request": { "x": 1 } });
+    let fails =
+        |case: &Value| case["users"][0]["roles"][1] == "b" || case["users"][0]["roles"][0] == "b";
+    assert_eq!(
+        shrink(case, &fails),
+        json!({ "users": [{ "roles": ["b"] }] })
+    );
+}
