@@ -94,6 +94,8 @@ pub(super) struct Excerpt {
     pub(super) text: String,
     /// What is underlined: bytes of `text`.
     pub(super) underlined: std::ops::Range<usize>,
+    /// Whether the line is longer than this.
+    pub(super) cut: bool,
 }
 
 // === impl Diagnostics ===
@@ -122,6 +124,11 @@ impl Diagnostics {
         self.list
             .iter()
             .any(|found| found.severity == Severity::Error)
+    }
+
+    /// Keeps only some of them.
+    pub fn retain(&mut self, keep: impl FnMut(&Diagnostic) -> bool) {
+        self.list.retain(keep);
     }
 
     /// As text for a terminal, like a compiler's; of many, the first [`PRINTED_MAX`].

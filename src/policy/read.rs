@@ -1,6 +1,33 @@
 //! From the files of a company or pack to its resolved policy.
 
-use super::{Diagnostics, Files, Policy};
+use super::company::{COMPANY, check_name};
+use super::declare::Section;
+use super::fields::Fields;
+use super::load::{Folder, Loaded, open};
+use super::names::meant;
+use super::resolve::Documents;
+use super::sink::{Finding, Sink};
+use super::users::Rows;
+use super::yaml::{Node, Value};
+use super::{Code, Diagnostics, Files, Policy, text, yaml};
+
+/// Files of a company and of a pack; others that look like policy are refused.
+const COMPANY_FILES: &[&str] = &[
+    "company.yaml",
+    "objects.csv",
+    "objects.yaml",
+    "projects.yaml",
+    "roles.yaml",
+    "routes.yaml",
+    "tests.yaml",
+    "users.csv",
+    "users.yaml",
+];
+const PACK_FILES: &[&str] = &["catalogue.yaml", "roles.yaml", "tests.yaml"];
+/// What a pack's tests.yaml says of the company that its tests run on: the files of a company,
+/// beside `tests`, or all of them below `company`.
+const PACK_TESTS: &[&str] = &["tests", "company", "roles", "users", "objects", "projects"];
+const PACK_COMPANY: &[&str] = &["company", "roles", "users", "objects", "projects"];
 
 /// A policy that was read, and what its author should look at.
 #[derive(Clone, Debug)]
@@ -16,8 +43,80 @@ pub struct Reading {
 /// # Errors
 /// Everything that is wrong in any of its files, at once.
 pub fn read_company(files: &Files, company: &str) -> Result<Reading, Diagnostics> {
-    let _ = (files, company);
-    todo!()
+    let pack = pack_of(files, company).filter(|pack| files.packs().any(|other| other == pack));
+    let own = Folder::new(
+        files,
+        format!("companies/{company}/"),
+        COMPANY_FILES,
+        COMPANY_FILES,
+    );
+    let mut folders = vec![own.needing("company.yaml")];
+    if let Some(pack) = &pack {
+        // What a pack tests is the pack's own affair.
+        let read: Vec<&str> = PACK_FILES
+            .iter()
+            .copied()
+            .filter(|name| *name != "tests.yaml")
+            .collect();
+        let folder = Folder::new(files, format!("packs/{pack}/"), &read, PACK_FILES);
+        folders.push(folder.needing("catalogue.yaml"));
+    }
+    let sink = open(&folders);
+    let policy = {
+        let own = folders
+            .first()
+            .map(|folder| folder.load(&sink))
+            .unwrap_or_default();
+        let pack = folders.get(1).map(|folder| folder.load(&sink));
+        let packs: Vec<&str> = files.packs().collect();
+        let root = company_fields(&sink, own.get("company.yaml").and_then(Loaded::root));
+        if let Some(fields) = root {
+            let node = fields.need("pack");
+            known_pack(&sink, node, &packs);
+        }
+        let pack_file = |name| {
+            pack.as_ref()
+                .and_then(|pack| pack.get(name))
+                .unwrap_or(&Loaded::Broken)
+        };
+        let file = |name| own.get(name).unwrap_or(&Loaded::Absent);
+        let documents = Documents {
+            company: check_name(&sink, root.as_ref(), Some(company)),
+            root,
+            root_known: root.is_some(),
+            catalogue: pack_file("catalogue.yaml").root(),
+            templates: match &pack {
+                Some(pack) => section(
+                    &sink,
+                    pack.get("roles.yaml").unwrap_or(&Loaded::Absent),
+                    "roles.yaml",
+                    "roles",
+                ),
+                None => Section::Broken,
+            },
+            roles: section(&sink, file("roles.yaml"), "roles.yaml", "roles"),
+            users: rows(
+                &sink,
+                file("users.yaml"),
+                file("users.csv"),
+                "users.yaml",
+                "users",
+            ),
+            objects: rows(
+                &sink,
+                file("objects.yaml"),
+                file("objects.csv"),
+                "objects.yaml",
+                "objects",
+            ),
+            projects: section(&sink, file("projects.yaml"), "projects.yaml", "projects"),
+            routes: section(&sink, file("routes.yaml"), "routes.yaml", "routes"),
+            tests: section(&sink, file("tests.yaml"), "tests.yaml", "tests"),
+            needs_holders: true,
+        };
+        documents.policy(&sink)
+    };
+    finish(sink, policy)
 }
 
 /// Reads a pack: catalogue and roles, with the small company that its `tests.yaml` describes.
@@ -25,15 +124,160 @@ pub fn read_company(files: &Files, company: &str) -> Result<Reading, Diagnostics
 /// # Errors
 /// Everything that is wrong in any of its files, at once.
 pub fn read_pack(files: &Files, pack: &str) -> Result<Reading, Diagnostics> {
-    let _ = (files, pack);
-    todo!()
+    let folder = Folder::new(files, format!("packs/{pack}/"), PACK_FILES, PACK_FILES);
+    let folders = [folder.needing("catalogue.yaml")];
+    let sink = open(&folders);
+    let policy = {
+        let loaded = folders
+            .first()
+            .map(|folder| folder.load(&sink))
+            .unwrap_or_default();
+        let file = |name| loaded.get(name).unwrap_or(&Loaded::Absent);
+        let tests = file("tests.yaml");
+        let fields = tests
+            .root()
+            .and_then(|root| root.fields(&sink, "tests.yaml of a pack", PACK_TESTS));
+        let known = fields.is_some() || matches!(tests, Loaded::Absent);
+        let whole = fields.and_then(|fields| whole_company(&sink, fields.get("company")?));
+        let given_tests = given(fields, "tests", known);
+        let given = |key| given(whole.or(fields), key, known);
+        let company = given("company");
+        let root = company
+            .node()
+            .and_then(|node| company_fields(&sink, Some(node)));
+        if let Some(fields) = &root {
+            known_pack(&sink, fields.get("pack"), &[pack]);
+        }
+        let documents = Documents {
+            company: check_name(&sink, root.as_ref(), None),
+            root,
+            root_known: root.is_some() || matches!(company, Section::Absent),
+            catalogue: file("catalogue.yaml").root(),
+            templates: section(&sink, file("roles.yaml"), "roles.yaml", "roles"),
+            roles: given("roles"),
+            users: Rows::Tree(given("users")),
+            objects: Rows::Tree(given("objects")),
+            projects: given("projects"),
+            routes: Section::Absent,
+            tests: given_tests,
+            needs_holders: root.is_some(),
+        };
+        documents.policy(&sink)
+    };
+    finish(sink, policy)
+}
+
+/// What stands under a key; `known` is false if nothing of the file could be read.
+fn given<'t>(fields: Option<Fields<'t>>, key: &str, known: bool) -> Section<'t> {
+    match fields.and_then(|fields| fields.get(key)) {
+        Some(node) => Section::Is(node),
+        None if known => Section::Absent,
+        None => Section::Broken,
+    }
+}
+
+/// The company below `company`, if all of its files stand there.
+fn whole_company<'t>(sink: &'t Sink<'t>, node: &'t Node<'t>) -> Option<Fields<'t>> {
+    let Value::Table(entries) = &node.value else {
+        return None;
+    };
+    let is_whole = entries.iter().any(|entry| {
+        let table = matches!(entry.value.value, Value::Table(_));
+        PACK_COMPANY.contains(&entry.key.as_ref()) && (entry.key != "company" || table)
+    });
+    is_whole.then(|| node.fields(sink, "a pack's company", PACK_COMPANY))?
 }
 
 /// The files that a company is made of: its folder's and its pack's.
 ///
-/// What is read from equal files is equal: a company whose files did not change need not be read again.
+/// What is read from equal files is equal: a company whose files did not change need not be read
+/// again.
 #[must_use]
 pub fn company_files(files: &Files, company: &str) -> Files {
-    let _ = (files, company);
-    todo!()
+    let mut folders = vec![format!("companies/{company}/")];
+    folders.extend(pack_of(files, company).map(|pack| format!("packs/{pack}/")));
+    let below = folders.iter().flat_map(|folder| {
+        let files = files.below(folder);
+        files.map(move |(name, content)| (format!("{folder}{name}"), content.clone()))
+    });
+    Files::new(below)
+}
+
+/// The pack that a company names, if its file can be read so far.
+fn pack_of(files: &Files, company: &str) -> Option<String> {
+    let path = format!("companies/{company}/company.yaml");
+    let content = files.get(&path)?;
+    let sink = Sink::new(vec![(path, content)]);
+    let root = yaml::parse(&sink, 0, text::text(&sink, 0)?)?;
+    let Value::Table(entries) = &root.value else {
+        return None;
+    };
+    let pack = entries.iter().find(|entry| entry.key == "pack")?;
+    match &pack.value.value {
+        Value::Text(name) => Some(name.clone().into_owned()),
+        _ => None,
+    }
+}
+
+fn company_fields<'t>(sink: &'t Sink<'t>, node: Option<&'t Node<'t>>) -> Option<Fields<'t>> {
+    node?.fields(sink, "a company", COMPANY)
+}
+
+/// Refuses a pack that is not there.
+fn known_pack(sink: &Sink<'_>, node: Option<&Node<'_>>, packs: &[&str]) {
+    let Some(word) = node.and_then(|node| node.text(sink, "the name of a pack")) else {
+        return;
+    };
+    if !packs.contains(&word.text) {
+        let message = format!("unknown pack `{}`", word.text);
+        Finding::error(Code::UnknownPack, word.span(), message)
+            .help_if(meant(sink, word.text, packs.iter().copied()))
+            .report(sink);
+    }
+}
+
+/// What stands under the only key of a file.
+fn section<'t>(
+    sink: &'t Sink<'t>,
+    file: &'t Loaded<'t>,
+    name: &'static str,
+    key: &'static str,
+) -> Section<'t> {
+    match file {
+        Loaded::Absent => Section::Absent,
+        Loaded::Broken | Loaded::Table(_) => Section::Broken,
+        Loaded::Tree(root) => {
+            let fields = root.fields(sink, name, &[key]);
+            let node = fields.and_then(|fields| fields.need(key));
+            node.map_or(Section::Broken, Section::Is)
+        }
+    }
+}
+
+/// Users or objects, as YAML or CSV.
+fn rows<'t>(
+    sink: &'t Sink<'t>,
+    tree: &'t Loaded<'t>,
+    table: &'t Loaded<'t>,
+    name: &'static str,
+    key: &'static str,
+) -> Rows<'t> {
+    match (tree, table) {
+        (Loaded::Absent, Loaded::Table(table)) => Rows::Table(table),
+        (Loaded::Absent, Loaded::Broken) => Rows::Tree(Section::Broken),
+        (tree, _) => Rows::Tree(section(sink, tree, name, key)),
+    }
+}
+
+fn finish(sink: Sink<'_>, policy: Policy) -> Result<Reading, Diagnostics> {
+    let failed = sink.has_errors();
+    let diagnostics = sink.into_diagnostics();
+    if failed {
+        Err(diagnostics)
+    } else {
+        Ok(Reading {
+            policy,
+            warnings: diagnostics,
+        })
+    }
 }

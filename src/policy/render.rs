@@ -1,10 +1,6 @@
 //! Diagnostics as text, by annotate-snippets.
 
-use std::borrow::Cow;
-
-use annotate_snippets::{
-    Annotation, AnnotationKind, Element, Group, Level, Origin, Renderer, Snippet,
-};
+use annotate_snippets::{AnnotationKind, Group, Level, Origin, Renderer, Snippet};
 
 use super::diagnostics::{
     Diagnostic, Diagnostics, Location, Note, NoteKind, PRINTED_MAX, Severity,
@@ -41,11 +37,7 @@ fn report(found: &Diagnostic) -> Vec<Group<'_>> {
     let title = level
         .primary_title(found.message.as_str())
         .id(found.code.name());
-    let mut first = pointed(
-        Group::with_title(title),
-        &found.location,
-        AnnotationKind::Primary,
-    );
+    let mut first = pointed(Group::with_title(title), &found.location);
     let mut others = Vec::new();
     for note in &found.notes {
         match &note.location {
@@ -53,7 +45,7 @@ fn report(found: &Diagnostic) -> Vec<Group<'_>> {
             Some(location) => {
                 let title = level_of(note).secondary_title(note.message.as_str());
                 let group = Group::with_title(title);
-                others.push(pointed(group, location, AnnotationKind::Primary));
+                others.push(pointed(group, location));
             }
         }
     }
@@ -70,18 +62,26 @@ fn level_of(note: &Note) -> Level<'static> {
 }
 
 /// The group with the place, its line underlined where there is one.
-fn pointed<'a>(group: Group<'a>, location: &'a Location, kind: AnnotationKind) -> Group<'a> {
-    let origin = Origin::path(Cow::Borrowed(location.file.as_ref()))
-        .line(location.line as usize)
-        .char_column(location.column as usize);
-    let group = group.element(Element::from(origin));
-    let Some(excerpt) = &location.excerpt else {
-        return group;
-    };
-    let annotation: Annotation<'a> = kind.span(excerpt.underlined.clone());
-    group.element(
-        Snippet::source(excerpt.text.as_str())
-            .line_start(location.line as usize)
-            .annotation(annotation),
-    )
+fn pointed<'a>(group: Group<'a>, location: &'a Location) -> Group<'a> {
+    let path = location.file.as_ref();
+    match &location.excerpt {
+        Some(excerpt) if !excerpt.cut => group.element(
+            Snippet::source(excerpt.text.as_str())
+                .path(path)
+                .line_start(location.line as usize)
+                .annotation(AnnotationKind::Primary.span(excerpt.underlined.clone())),
+        ),
+        excerpt => {
+            let origin = Origin::path(path).line(location.line as usize);
+            let group = group.element(origin.char_column(location.column as usize));
+            match excerpt {
+                // In a line of a megabyte the renderer would look for the place each time.
+                Some(excerpt) => {
+                    let text = format!("a long line: …{}…", excerpt.text);
+                    group.element(Level::NOTE.message(text))
+                }
+                None => group,
+            }
+        }
+    }
 }
