@@ -22,6 +22,8 @@ mod cases;
 mod cli;
 /// What `serve` is told, over the binary.
 mod config;
+/// Differences between sources.
+mod diff;
 /// A policy tree on disk, and a watcher over it.
 mod fixture;
 #[path = "../generate/mod.rs"]
