@@ -141,6 +141,7 @@ fn may(key: &Key<'_>, matters: &Matters<'_>) -> Option<May> {
         | Cause::Role
         | Cause::ImplicitRole
         | Cause::UserActive
+        | Cause::UserAlias
         | Cause::Assignment
         | Cause::Object => None,
         Cause::User => (key.event == Event::Changed).then_some(May::Either),
@@ -163,7 +164,6 @@ fn may(key: &Key<'_>, matters: &Matters<'_>) -> Option<May> {
         | Cause::RoleProject
         | Cause::ObjectProperty => Some(May::Either),
         Cause::SubjectType
-        | Cause::UserAlias
         | Cause::LedGroup
         | Cause::LedDepartment
         | Cause::OperatorUser
@@ -208,6 +208,7 @@ impl<'s> Change<'s> {
             lost: Vec::new(),
             gained: Vec::new(),
             may: None,
+            aliases: Vec::new(),
             users: Vec::new(),
             objects: Vec::new(),
         }

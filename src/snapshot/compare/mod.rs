@@ -120,6 +120,9 @@ pub struct Change<'s> {
     /// What may come of it beyond what users gain and lose by their roles.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub may: Option<May>,
+    /// Of aliases: all that came, or went.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub aliases: Vec<&'s str>,
     /// Ids of the users whom it reaches; of a role, those active users who hold it.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub users: Vec<&'s str>,
@@ -195,7 +198,7 @@ pub enum Cause {
     User,
     /// Whether a user is active.
     UserActive,
-    /// An alias of a user.
+    /// Aliases of users.
     UserAlias,
     /// A role that users have, in whatever way they came by it.
     Assignment,

@@ -4,11 +4,11 @@ use std::borrow::Cow;
 
 use super::super::tables::{NONE, ShiftPlanRow, UserRow, some};
 use super::super::{Kind, Snapshot};
-use super::changes::Changes;
+use super::changes::{Changes, user_names};
 use super::effects::{Hand, Profiles};
 use super::matters::Matters;
 use super::numbering::{Delta, Deltas, Pair, Side};
-use super::{Cause, Event};
+use super::{Cause, Change, Event, May};
 
 /// Deltas of the lists that users point at.
 #[derive(Default)]
@@ -207,11 +207,12 @@ pub(super) fn properties<'s>(
 
 /// Names under which users were found, and are found no more, or now mean others; and new ones.
 fn aliases<'s>(pair: &Pair<'s>, changes: &mut Changes<'s>) {
-    for (side, other, event) in [
-        (Side::Old, Side::New, Event::Removed),
-        (Side::New, Side::Old, Event::Added),
+    for (side, other, event, may) in [
+        (Side::Old, Side::New, Event::Removed, May::Loss),
+        (Side::New, Side::Old, Event::Added, May::Gain),
     ] {
         let (here, there) = (pair.on(side), pair.on(other));
+        let (mut aliases, mut users) = (Vec::new(), Vec::new());
         for (name, user) in here.names_of(Kind::USER) {
             let text = here.text(name);
             let common = pair.users.common(side, user);
@@ -222,9 +223,22 @@ fn aliases<'s>(pair: &Pair<'s>, changes: &mut Changes<'s>) {
             }
             let found = there.find(Kind::USER, text);
             if found.is_none_or(|found| pair.users.common(other, found) != common) {
-                changes.note(Cause::UserAlias, event, text, Some(common));
+                aliases.push(text);
+                users.push(common);
             }
         }
+        if aliases.is_empty() {
+            continue;
+        }
+        aliases.sort_unstable();
+        users.sort_unstable();
+        users.dedup();
+        changes.push(Change {
+            may: Some(may),
+            aliases,
+            users: user_names(pair, &users),
+            ..Change::new(Cause::UserAlias, event, "".into())
+        });
     }
 }
 
