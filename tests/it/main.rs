@@ -36,6 +36,8 @@ mod policy_errors;
 mod policy_examples;
 /// Searches against checks.
 mod search;
+/// `callgate search`, as a process, and what roles say.
+mod search_cli;
 /// The decision listener.
 mod server;
 /// A service to test, and a client that sees every byte.
