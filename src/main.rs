@@ -1,3 +1,7 @@
-//! The command line.
+//! `callgate`: see the library of the same name.
 
-fn main() {}
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    callgate::cli::run()
+}

@@ -49,6 +49,8 @@ pub fn check<'p>(policy: &'p Policy, query: &Query<'_>) -> Reason<'p> {
 }
 
 /// Step 10, testing a role.
+///
+/// Choice: an empty name is a name like others, of a role that does not exist.
 fn test_role<'p>(real: &Evaluation<'p, '_>, name: &str, asked: Permission) -> Reason<'p> {
     if !real.everywhere(|action| action.tests_roles) {
         return Reason::TestRoleNotAllowed;
@@ -179,6 +181,7 @@ impl<'p> Evaluation<'p, '_> {
             return reason;
         }
         // Step 9, requires: the same resource, with the facts it has for the action first asked.
+        // Choice: links are followed for what is required too, unless this is itself a linked check.
         for &needed in &asked.action(self.policy).requires {
             if !self.steps_5_to_9(resource, needed, links).allows() {
                 return self.requires(asked.kind, needed);
@@ -304,6 +307,9 @@ impl<'p> Evaluation<'p, '_> {
     }
 
     /// The roles whose grants and denies count there; one that is held twice stands twice.
+    ///
+    /// Choice: an assignment limited to projects is so in either security mode, and for types
+    /// without wall too; what is in no project is out of reach for it.
     fn in_force(&self, place: Where<'_>) -> Vec<RoleId> {
         let counts = |projects: Option<&[ProjectId]>| match (projects, place) {
             (None, _) | (Some(_), Where::SectionGrants) => true,

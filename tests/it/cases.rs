@@ -16,7 +16,7 @@ use std::time::SystemTime;
 use callgate::decide;
 use callgate::model::{Action, Entity, Query, Reason, Timestamp};
 use callgate::oracle;
-use callgate::policy::{self, Files, Policy, Test};
+use callgate::policy::{self, Comparison, Files, Policy, Test};
 use callgate::snapshot::Snapshot;
 use serde_json::{Value, json};
 
@@ -66,6 +66,51 @@ fn cases_reach_every_reason() {
         .collect();
     let every: BTreeSet<String> = Reason::CODES.into_iter().map(str::to_owned).collect();
     assert_eq!(reached, every);
+}
+
+#[test]
+fn cases_use_every_scope_test_and_fact() {
+    let mut used = BTreeSet::new();
+    for path in case_files() {
+        let policy = read(&path).unwrap_or_else(|error| panic!("{error}"));
+        for role in &policy.roles {
+            let grants = role.grants.iter().flat_map(|line| &line.grants);
+            for grant in grants.clone() {
+                used.extend(grant.scopes.iter().map(|scope| scope.name().to_owned()));
+            }
+            let conditions = grants
+                .filter_map(|grant| grant.when.as_ref())
+                .chain(role.denies.iter().filter_map(|deny| deny.when.as_ref()));
+            for (path, comparison) in conditions.flat_map(|condition| &condition.tests) {
+                used.insert(test_name(comparison).to_owned());
+                used.insert(format!("{:?}.{}", path.root, path.segments.join(".")).to_lowercase());
+            }
+        }
+    }
+    let every = "own assigned group department branch any \
+        is not in not_in at_least at_most in_network not_in_network contains present \
+        subject.id subject.group subject.departments subject.projects resource.id resource.owner \
+        resource.group resource.departments resource.projects";
+    let unused: Vec<&str> = every
+        .split_whitespace()
+        .filter(|word| !used.contains(*word))
+        .collect();
+    assert_eq!(unused, Vec::<&str>::new());
+}
+
+fn test_name(comparison: &Comparison) -> &'static str {
+    match comparison {
+        Comparison::Is(_) => "is",
+        Comparison::Not(_) => "not",
+        Comparison::In(_) => "in",
+        Comparison::NotIn(_) => "not_in",
+        Comparison::AtLeast(_) => "at_least",
+        Comparison::AtMost(_) => "at_most",
+        Comparison::InNetwork(_) => "in_network",
+        Comparison::NotInNetwork(_) => "not_in_network",
+        Comparison::Contains(_) => "contains",
+        Comparison::Present(_) => "present",
+    }
 }
 
 /// What went wrong when every test of every file was asked.
