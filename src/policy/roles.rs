@@ -268,7 +268,7 @@ impl<'t> RoleReader<'_, 't> {
         match &node.value {
             Value::Text(text) if text == "none" => {}
             Value::Text(text) => {
-                grants.extend(self.scope(Word::new(text, node.span), pattern, None))
+                grants.extend(self.scope(Word::new(text, node.span), pattern, None));
             }
             Value::Table(_) => grants.extend(self.conditional(node, pattern, types)),
             Value::List(_) => {
