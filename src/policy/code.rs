@@ -139,8 +139,6 @@ codes! {
     // --- catalogue ---
     /// A type of property name that means two things.
     NameCollision = "name_collision",
-    /// A type whose objects cannot be registered, where only those can stand.
-    NotRegistered = "not_registered",
     /// Users, projects and roles are registered by nature.
     RegisteredByNature = "registered_by_nature",
     /// A second action is marked `lifts_wall` or `tests_roles`.

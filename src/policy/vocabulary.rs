@@ -160,25 +160,16 @@ impl<'t> Vocabulary<'t> {
         Some(types).filter(|types| !types.is_empty())
     }
 
-    /// The type of this name, whose objects a company registers.
+    /// The type of this name, of which a company may register objects.
     pub(super) fn registered(&self, sink: &Sink<'_>, word: Word<'_>) -> Option<TypeId> {
         let id = self.find_type(sink, word)?;
         let kind = self.kind(id)?;
-        let (code, message, help) = match kind.registry {
-            Registry::Objects => return Some(id),
-            Registry::Open => (
-                Code::NotRegistered,
-                format!("resources of type `{}` are not registered", kind.name),
-                "the catalogue says of which types objects are registered: `registered: true`",
-            ),
-            Registry::Users | Registry::Projects | Registry::Roles => (
-                Code::RegisteredByNature,
-                format!("resources of type `{}` are registered by nature", kind.name),
-                "users, projects and roles stand in files of their own",
-            ),
-        };
-        Finding::error(code, word.span(), message)
-            .help(help)
+        if !by_nature(kind.registry) {
+            return Some(id);
+        }
+        let message = format!("resources of type `{}` are registered by nature", kind.name);
+        Finding::error(Code::RegisteredByNature, word.span(), message)
+            .help("users, projects and roles stand in files of their own")
             .report(sink);
         None
     }
@@ -411,33 +402,19 @@ impl<'t> CatalogueReader<'_, 't> {
         })
     }
 
-    /// Parents are looked up among the registered objects.
+    /// Parents are looked up among the registered objects, which users, projects and roles are not.
     fn parents(&self, types: &[ResourceType]) {
         for ((_, fields), kind) in self.types.items.iter().zip(types) {
             let node = fields.and_then(|fields| fields.get("parent"));
-            let registered = |parent: &&TypeId| {
-                types
-                    .get(parent.index())
-                    .is_none_or(|kind| kind.registry == Registry::Objects)
-            };
-            for parent in kind.parents.iter().filter(|parent| !registered(parent)) {
-                let Some(parent) = types.get(parent.index()) else {
-                    continue;
-                };
-                let name = &parent.name;
-                let message = format!(
-                    "objects of type `{name}` are not registered, so that none can be a parent"
-                );
-                let help = match parent.registry {
-                    Registry::Open => format!(
-                        "write `registered: true` under `{name}`, or take it out of `parent`"
-                    ),
-                    _ => "take it out of `parent`: users, projects and roles are no objects"
-                        .to_owned(),
-                };
+            let parents = kind
+                .parents
+                .iter()
+                .filter_map(|parent| types.get(parent.index()));
+            for parent in parents.filter(|parent| by_nature(parent.registry)) {
+                let message = format!("a resource of type `{}` can be no parent", parent.name);
                 let span = node.map_or(Span::default(), |node| node.span);
-                Finding::error(Code::NotRegistered, span, message)
-                    .help(help)
+                Finding::error(Code::RegisteredByNature, span, message)
+                    .help("take it out of `parent`: users, projects and roles are no objects")
                     .report(self.sink);
             }
         }
@@ -449,17 +426,13 @@ impl<'t> CatalogueReader<'_, 't> {
                 return false;
             };
             let exclusive = entry.value.flag(self.sink).unwrap_or(false);
-            if exclusive && !matches!(kind.registry, Registry::Objects | Registry::Roles) {
+            if exclusive && matches!(kind.registry, Registry::Users | Registry::Projects) {
                 let message = format!(
                     "resources of type `{}` are in no project's list, so that none can be exclusive",
                     kind.name
                 );
-                let help = match kind.registry {
-                    Registry::Open => "write `registered: true` too, or leave `exclusive` out",
-                    _ => "leave `exclusive` out",
-                };
-                Finding::error(Code::NotRegistered, entry.key_span, message)
-                    .help(help)
+                Finding::error(Code::RegisteredByNature, entry.key_span, message)
+                    .help("leave `exclusive` out")
                     .report(self.sink);
             }
             exclusive
@@ -634,4 +607,12 @@ pub(super) fn scope(sink: &Sink<'_>, word: Word<'_>) -> Option<Scope> {
 /// Whether `text` could be a name, known or not.
 pub(super) fn is_name(text: &str) -> bool {
     name_fault(text).is_none()
+}
+
+/// Whether resources are registered without standing among the objects.
+const fn by_nature(registry: Registry) -> bool {
+    matches!(
+        registry,
+        Registry::Users | Registry::Projects | Registry::Roles
+    )
 }

@@ -87,6 +87,7 @@ struct Explained<'a> {
 struct ExplainedContext<'a> {
     reason: &'a str,
     revision: &'a str,
+    scopes: &'a [&'static str],
     steps: &'a [String],
 }
 
@@ -121,6 +122,7 @@ impl Answer {
             context: ExplainedContext {
                 reason: &explanation.reason,
                 revision,
+                scopes: &explanation.scopes,
                 steps: &explanation.steps,
             },
         }))
