@@ -147,7 +147,9 @@ impl Shard {
         &self.decision_duration
     }
 
-    pub(super) fn panics(&self) -> u64 {
+    /// Requests that met a bug.
+    #[must_use]
+    pub fn panics(&self) -> u64 {
         self.panics.get()
     }
 }

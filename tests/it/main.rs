@@ -32,6 +32,8 @@ mod policy;
 mod policy_errors;
 /// The examples of the model's page.
 mod policy_examples;
+/// The whole of `serve`, as a process over a policy tree.
+mod serve;
 /// The decision listener.
 mod server;
 /// A service to test, and a client that sees every byte.
