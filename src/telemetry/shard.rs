@@ -83,6 +83,10 @@ pub(super) struct Histogram<const N: usize> {
 
 // === impl Shard ===
 
+#[expect(
+    clippy::indexing_slicing,
+    reason = "a variant's position is below the number of variants, which is the array's length"
+)]
 impl Shard {
     /// A request's head was read.
     pub fn request_began(&self) {
