@@ -57,6 +57,10 @@ impl<'t> Columns<'t> {
                 .and_then(|at| known.get_mut(at))
             {
                 *place = Some(column);
+            } else if word.text.contains([';', '\t']) && header.len() == 1 {
+                Finding::error(Code::CsvSyntax, word.span(), "header without commas")
+                    .help("part the fields of a line with commas; `;` parts the items of a list in a field")
+                    .report(sink);
             } else {
                 unknown_key(sink, *word, what, names);
             }

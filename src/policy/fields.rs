@@ -40,13 +40,12 @@ impl<'t> Node<'t> {
             return;
         }
         let help = help.or_else(|| match (&self.value, what) {
-            (Value::Null, _) => Some(if what.starts_with("a list") {
-                "write `[]` for none, or leave the key out".into()
-            } else if what.starts_with("a table") {
-                "write `{}` for none, or leave the key out".into()
-            } else {
-                "leave the key out if there is none".into()
-            }),
+            (Value::Null, what) if what.starts_with("a list") => {
+                Some("write `[]` for none, or leave the key out".into())
+            }
+            (Value::Null, what) if what.starts_with("a table") => {
+                Some("write `{}` for none, or leave the key out".into())
+            }
             (Value::Text(text), what) if what.starts_with("a list") => {
                 Some(format!("write a list: `[{text}]`"))
             }
@@ -194,7 +193,7 @@ impl Entry<'_> {
     pub(super) fn must_be_text(&self, sink: &Sink<'_>) {
         let text = &self.key;
         let (code, message) = match self.key_kind {
-            KeyKind::Text => return,
+            KeyKind::Text | KeyKind::Refused => return,
             KeyKind::Unquoted => (Code::Unquoted, format!("key `{text}` is not text")),
             KeyKind::Ambiguous => {
                 let message = format!("readers of YAML disagree about the bare key `{text}`");

@@ -11,6 +11,7 @@ mod declare;
 mod diagnostics;
 mod fields;
 mod files;
+mod json;
 mod load;
 mod names;
 mod objects;

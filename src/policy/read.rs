@@ -71,7 +71,8 @@ pub fn read_company(files: &Files, company: &str) -> Result<Reading, Diagnostics
         let packs: Vec<&str> = files.packs().collect();
         let root = company_fields(&sink, own.get("company.yaml").and_then(Loaded::root));
         if let Some(fields) = root {
-            known_pack(&sink, &fields, &packs);
+            let node = fields.need("pack");
+            known_pack(&sink, node, &packs);
         }
         let pack_file = |name| {
             pack.as_ref()
@@ -145,7 +146,7 @@ pub fn read_pack(files: &Files, pack: &str) -> Result<Reading, Diagnostics> {
             .node()
             .and_then(|node| company_fields(&sink, Some(node)));
         if let Some(fields) = &root {
-            known_pack(&sink, fields, &[pack]);
+            known_pack(&sink, fields.get("pack"), &[pack]);
         }
         let documents = Documents {
             company: check_name(&sink, root.as_ref(), None),
@@ -223,12 +224,7 @@ fn company_fields<'t>(sink: &'t Sink<'t>, node: Option<&'t Node<'t>>) -> Option<
 }
 
 /// Refuses a pack that is not there.
-fn known_pack(sink: &Sink<'_>, company: &Fields<'_>, packs: &[&str]) {
-    // In a pack's own tests the pack is a matter of course.
-    let node = match packs {
-        [_] => company.get("pack"),
-        _ => company.need("pack"),
-    };
+fn known_pack(sink: &Sink<'_>, node: Option<&Node<'_>>, packs: &[&str]) {
     let Some(word) = node.and_then(|node| node.text(sink, "the name of a pack")) else {
         return;
     };

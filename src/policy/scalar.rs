@@ -68,7 +68,7 @@ pub(super) fn number(text: &str) -> Result<f64, NumberError> {
     }
     let integer = !text.contains(['.', 'e', 'E']);
     // Above 2^53 doubles leave integers out: exact is what prints as it was written.
-    if integer && value.abs() > 9_007_199_254_740_992.0 && format!("{value:.0}") != text {
+    if integer && value.abs() >= 9_007_199_254_740_992.0 && format!("{value:.0}") != text {
         return Err(NumberError::Inexact);
     }
     // Minus zero equals zero, so that one of them is enough.

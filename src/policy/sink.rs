@@ -12,6 +12,8 @@ use super::{Code, PRINTED_MAX, Place};
 const KEPT_MAX: usize = 100_000;
 /// How many names are compared, in all, to guess what was meant.
 const GUESSES_MAX: usize = 2_000_000;
+/// Characters of a message.
+const MESSAGE_MAX: usize = 400;
 /// Characters of a line that is kept whole; the renderer shows what is near.
 const LINE_MAX: usize = 4_000;
 /// Characters that are kept of a longer line, before and after where the finding begins.
@@ -122,13 +124,26 @@ impl Finding {
     }
 
     /// Puts the finding into `sink`.
-    pub(super) fn report(self, sink: &Sink<'_>) {
+    #[cold]
+    pub(super) fn report(mut self, sink: &Sink<'_>) {
+        shorten(&mut self.message);
+        for (_, note, _) in &mut self.notes {
+            shorten(note);
+        }
         let mut found = sink.found.borrow_mut();
         if found.len() < KEPT_MAX {
             found.push(self);
         } else {
             sink.omitted.set(sink.omitted.get() + 1);
         }
+    }
+}
+
+/// Cuts a message that quotes something long out of a file.
+fn shorten(message: &mut String) {
+    if let Some((cut, _)) = message.char_indices().nth(MESSAGE_MAX) {
+        message.truncate(cut);
+        message.push('…');
     }
 }
 
@@ -258,6 +273,9 @@ impl<'a> Excerpts<'a> {
 
     fn excerpt(&mut self, span: Span) -> Option<Excerpt> {
         let (_, content) = self.files.get(span.file as usize)?;
+        if content.len() > super::text::BYTES_MAX {
+            return None;
+        }
         let starts = self.lines.entry(span.file).or_insert_with(|| {
             let breaks = content
                 .iter()

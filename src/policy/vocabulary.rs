@@ -421,21 +421,24 @@ impl<'t> CatalogueReader<'_, 't> {
                     .is_none_or(|kind| kind.registry == Registry::Objects)
             };
             for parent in kind.parents.iter().filter(|parent| !registered(parent)) {
-                let parent = types
-                    .get(parent.index())
-                    .map_or("", |kind| kind.name.as_str());
+                let Some(parent) = types.get(parent.index()) else {
+                    continue;
+                };
+                let name = &parent.name;
                 let message = format!(
-                    "objects of type `{parent}` are not registered, so that none can be a parent"
+                    "objects of type `{name}` are not registered, so that none can be a parent"
                 );
-                Finding::error(
-                    Code::NotRegistered,
-                    node.map_or(Span::default(), |node| node.span),
-                    message,
-                )
-                .help(format!(
-                    "write `registered: true` under `{parent}`, or take it out of `parent`"
-                ))
-                .report(self.sink);
+                let help = match parent.registry {
+                    Registry::Open => format!(
+                        "write `registered: true` under `{name}`, or take it out of `parent`"
+                    ),
+                    _ => "take it out of `parent`: users, projects and roles are no objects"
+                        .to_owned(),
+                };
+                let span = node.map_or(Span::default(), |node| node.span);
+                Finding::error(Code::NotRegistered, span, message)
+                    .help(help)
+                    .report(self.sink);
             }
         }
     }
@@ -451,8 +454,12 @@ impl<'t> CatalogueReader<'_, 't> {
                     "resources of type `{}` are in no project's list, so that none can be exclusive",
                     kind.name
                 );
+                let help = match kind.registry {
+                    Registry::Open => "write `registered: true` too, or leave `exclusive` out",
+                    _ => "leave `exclusive` out",
+                };
                 Finding::error(Code::NotRegistered, entry.key_span, message)
-                    .help("write `registered: true` too, or leave `exclusive` out")
+                    .help(help)
                     .report(self.sink);
             }
             exclusive

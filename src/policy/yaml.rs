@@ -9,6 +9,7 @@ use std::collections::HashMap;
 use saphyr_parser::{Event, Marker, Parser, ScalarStyle, ScanError};
 
 use super::Code;
+use super::json::{Json, owned};
 use super::scalar::{Bare, bare};
 use super::sink::{Finding, Sink, Span};
 
@@ -61,6 +62,8 @@ pub(super) enum KeyKind {
     Unquoted,
     /// Readers disagree about it.
     Ambiguous,
+    /// No key at all, which is reported; its value is left out.
+    Refused,
 }
 
 /// A key that waits for its value.
@@ -68,18 +71,38 @@ type Key<'f> = (Cow<'f, str>, Span, KeyKind);
 
 /// The tree of a file; `None` if there is none, which is then reported.
 pub(super) fn parse<'f>(sink: &Sink<'_>, file: u32, text: &'f str) -> Option<Node<'f>> {
-    let mut builder = Builder {
+    let json = Json::read(text);
+    let builder = Builder {
         sink,
         file,
+        json: json.as_ref(),
         stack: Vec::new(),
         root: None,
         nodes: 0,
         documents: 0,
     };
+    match &json {
+        Some(json) => build(builder, &json.text, owned),
+        None => build(builder, text, |text| text),
+    }
+}
+
+/// Feeds a text to the builder; `own` makes its parts live as long as the tree.
+fn build<'i, 'f>(
+    mut builder: Builder<'_, 'f>,
+    text: &'i str,
+    own: impl Fn(Cow<'i, str>) -> Cow<'f, str>,
+) -> Option<Node<'f>> {
+    let (sink, file) = (builder.sink, builder.file);
     let mut parser = Parser::new_from_str(text);
     while let Some(event) = parser.next_event() {
         match event {
-            Ok((event, span)) => builder.event(event, span).ok()?,
+            Ok((Event::Scalar(text, style, anchor, tag), at)) => {
+                let span = builder.span(at.start, at.end);
+                builder.plain_only(span, anchor, tag.as_deref()).ok()?;
+                builder.scalar(own(text), style, span).ok()?;
+            }
+            Ok((event, at)) => builder.event(&event, at).ok()?,
             Err(error) => {
                 syntax_error(sink, file, text, &error);
                 return None;
@@ -104,6 +127,7 @@ struct GivenUp;
 struct Builder<'s, 'f> {
     sink: &'s Sink<'s>,
     file: u32,
+    json: Option<&'s Json>,
     stack: Vec<Frame<'f>>,
     root: Option<Node<'f>>,
     nodes: usize,
@@ -119,10 +143,14 @@ enum Frame<'f> {
 // === impl Builder ===
 
 impl<'f> Builder<'_, 'f> {
-    fn event(&mut self, event: Event<'f>, at: saphyr_parser::Span) -> Result<(), GivenUp> {
+    fn event(&mut self, event: &Event<'_>, at: saphyr_parser::Span) -> Result<(), GivenUp> {
         let span = self.span(at.start, at.end);
         match event {
-            Event::Nothing | Event::StreamStart | Event::StreamEnd | Event::DocumentEnd => {}
+            Event::Nothing
+            | Event::StreamStart
+            | Event::StreamEnd
+            | Event::DocumentEnd
+            | Event::Scalar(..) => {}
             Event::DocumentStart(_) => {
                 self.documents += 1;
                 if self.documents > 1 {
@@ -136,16 +164,12 @@ impl<'f> Builder<'_, 'f> {
                 let advice = "write the value out: policy files have no anchors and aliases";
                 return self.give_up(found.help(advice));
             }
-            Event::Scalar(text, style, anchor, tag) => {
-                self.plain_only(span, anchor, tag.as_deref())?;
-                self.scalar(text, style, span)?;
-            }
             Event::SequenceStart(anchor, tag) => {
-                self.plain_only(span, anchor, tag.as_deref())?;
+                self.plain_only(span, *anchor, tag.as_deref())?;
                 self.open(Frame::List(at.start, Vec::new()), span)?;
             }
             Event::MappingStart(anchor, tag) => {
-                self.plain_only(span, anchor, tag.as_deref())?;
+                self.plain_only(span, *anchor, tag.as_deref())?;
                 self.open(Frame::Table(at.start, Vec::new(), None), span)?;
             }
             Event::SequenceEnd | Event::MappingEnd => self.close(at.end)?,
@@ -166,7 +190,10 @@ impl<'f> Builder<'_, 'f> {
             return self.give_up(found.help(advice));
         }
         if let Some(tag) = tag {
-            let found = Finding::error(Code::Tag, span, format!("value with the tag `{tag}`"));
+            let core = tag.is_yaml_core_schema();
+            let handle = if core { "!!" } else { tag.handle.as_str() };
+            let message = format!("value with the tag `{handle}{}`", tag.suffix);
+            let found = Finding::error(Code::Tag, span, message);
             return self.give_up(found.help("remove the tag; put text in quotes to keep it text"));
         }
         Ok(())
@@ -224,6 +251,7 @@ impl<'f> Builder<'_, 'f> {
             None => self.root = Some(node),
             Some(Frame::List(_, items)) => items.push(node),
             Some(Frame::Table(_, entries, pending)) => match pending.take() {
+                Some((_, _, KeyKind::Refused)) => {}
                 Some((key, key_span, key_kind)) => entries.push(Entry {
                     key,
                     key_span,
@@ -237,13 +265,18 @@ impl<'f> Builder<'_, 'f> {
     }
 
     fn span(&self, start: Marker, end: Marker) -> Span {
-        let number = |value: usize| u32::try_from(value).unwrap_or(u32::MAX);
+        let number = |value: usize| u32::try_from(value).unwrap_or(u32::MAX - 1);
+        let column = |marker: Marker| {
+            let column = number(marker.col()) + 1;
+            let line = number(marker.line());
+            self.json.map_or(column, |json| json.column(line, column))
+        };
         Span {
             file: self.file,
             line: number(start.line()),
-            column: number(start.col() + 1),
+            column: column(start),
             end_line: number(end.line()),
-            end_column: number(end.col() + 1),
+            end_column: column(end),
         }
     }
 
@@ -262,8 +295,10 @@ fn key<'f>(sink: &Sink<'_>, node: Node<'f>) -> Key<'f> {
                 Finding::error(Code::MergeKey, span, "merge key `<<`")
                     .help("write the entries out: policy files have no merge keys")
                     .report(sink);
+                (text, KeyKind::Refused)
+            } else {
+                (text, KeyKind::Text)
             }
-            (text, KeyKind::Text)
         }
         Value::Bool(_, text) | Value::Number(text) => (text, KeyKind::Unquoted),
         Value::Word(_, text) | Value::Digits(text) => (text, KeyKind::Ambiguous),
@@ -271,7 +306,7 @@ fn key<'f>(sink: &Sink<'_>, node: Node<'f>) -> Key<'f> {
             Finding::error(Code::KeyNotText, span, "key is not text")
                 .help("a text with braces, brackets or a star needs quotes: `\"{id}\"`, `\"*\"`")
                 .report(sink);
-            (Cow::Borrowed(""), KeyKind::Text)
+            (Cow::Borrowed(""), KeyKind::Refused)
         }
     };
     (key, span, kind)
@@ -312,7 +347,14 @@ fn syntax_error(sink: &Sink<'_>, file: u32, text: &str, error: &ScanError) {
         number(error.marker().line()).max(1),
         number(error.marker().col()) + 1,
     );
-    let span = Span::line(file, line, column..column + 1);
+    let mut span = Span::line(file, line, column..column + 1);
+    let last = text.lines().count();
+    if last < line as usize {
+        // What is missing at the end is missing behind the last line.
+        let width = text.lines().last().map_or(0, |line| line.chars().count());
+        let column = number(width) + 1;
+        span = Span::line(file, number(last).max(1), column..column + 1);
+    }
     let lines = || text.lines().skip((line as usize).saturating_sub(2)).take(2);
     let indented_by_tab = |line: &str| {
         let indentation = line.len() - line.trim_start().len();
@@ -330,6 +372,13 @@ fn syntax_error(sink: &Sink<'_>, file: u32, text: &str, error: &ScanError) {
         });
         Finding::error(Code::TabIndentation, span, "tab in the indentation")
             .help("indent with spaces")
+            .report(sink);
+        return;
+    }
+    if error.info().contains("unknown anchor") {
+        let message = "alias of an anchor that is not there";
+        Finding::error(Code::Anchor, span, message)
+            .help("a star that is meant as such stands in quotes: `\"*\"`")
             .report(sink);
         return;
     }

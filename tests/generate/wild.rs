@@ -193,6 +193,7 @@ pub fn link(rng: &mut Rng) -> Value {
         0 => json!("*"),
         1 => json!([]),
         2 => json!([id, "o2", { "id": "o5" }, 7]),
+        7 if rng.bool() => json!({ "id": id, "properties": "odd" }),
         3 | 4 => object(rng, &id),
         5 => json!([object(rng, &id), object(rng, "o2")]),
         _ => json!(id),

@@ -1,11 +1,11 @@
 //! Black-box tests: one crate, so that the library is linked once.
 
 #![allow(
+    clippy::indexing_slicing,
+    clippy::panic,
     clippy::unwrap_used,
     clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    reason = "tests may fail by panicking, and so may what they share"
+    reason = "tests and benches fail by panicking"
 )]
 
 /// What may stop an activation, and what is said of it.
@@ -32,6 +32,8 @@ mod policy;
 mod policy_errors;
 /// The examples of the model's page.
 mod policy_examples;
+/// Searches against checks.
+mod search;
 /// The whole of `serve`, as a process over a policy tree.
 mod serve;
 /// The decision listener.

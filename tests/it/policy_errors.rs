@@ -1,7 +1,6 @@
 //! What is said of wrong policy files, as data: each folder of `tests/errors` is a case.
 //!
-//! A case is one file or several, put in place of the good files of `policy_examples` that bear the
-//! same names, or with a `tree.txt` that says otherwise (see [`Case::read`]), and `expected.txt`.
+//! A case is one file or several, put into a small company, and `expected.txt`; see [`Case::read`].
 //! `UPDATE_GOLDEN=1 cargo test --test it policy_errors` writes what is said now.
 
 use std::collections::BTreeSet;
@@ -10,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 use callgate::policy::{Code, Diagnostics, Files, read_company, read_pack};
 
-use crate::policy_examples::{Tree, good, with, without};
+use crate::policy_examples::small;
 
 /// One wrong tree, and what is said of it.
 struct Case {
@@ -20,11 +19,10 @@ struct Case {
 }
 
 impl Case {
-    /// Reads a case. A file `roles.yaml` takes the place of the company's; `pack.roles.yaml` of the
-    /// pack's, which is then the only thing that is read if the file `pack` is there; a file
-    /// `NAME.absent` takes one away.
+    /// Reads a case. A file `roles.yaml` takes the place of the company's, `pack.roles.yaml` of the
+    /// pack's; `NAME.absent` takes a file away. With a file `pack`, the pack alone is read.
     fn read(folder: &Path) -> Self {
-        let mut tree: Vec<(String, Vec<u8>)> = good()
+        let mut tree: Vec<(String, Vec<u8>)> = small()
             .into_iter()
             .map(|(path, text)| (path, text.into_bytes()))
             .collect();
@@ -110,7 +108,28 @@ fn every_code_has_a_case() {
         .iter()
         .flat_map(|said| said.iter().map(|found| found.code.name()))
         .collect();
-    let all: BTreeSet<&str> = Code::ALL.iter().map(|code| code.name()).collect();
+    // A file that is too large is no fit case for a repository; see below.
+    let small = |code: &&Code| **code != Code::TooLarge;
+    let all: BTreeSet<&str> = Code::ALL
+        .iter()
+        .filter(small)
+        .map(|code| code.name())
+        .collect();
     let unseen: Vec<&&str> = all.difference(&seen).collect();
     assert!(unseen.is_empty(), "codes without a case: {unseen:?}");
+}
+
+#[test]
+fn a_file_that_is_too_large_is_not_read() {
+    let mut tree: Vec<(String, Vec<u8>)> = small()
+        .into_iter()
+        .map(|(path, text)| (path, text.into_bytes()))
+        .collect();
+    tree.push((
+        "companies/demo/objects.csv".to_owned(),
+        vec![b'a'; (256 << 20) + 1],
+    ));
+    let said = read_company(&Files::new(tree), "demo").unwrap_err();
+    let codes: Vec<Code> = said.iter().map(|found| found.code).collect();
+    assert_eq!(codes, [Code::TooLarge]);
 }

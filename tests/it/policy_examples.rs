@@ -13,17 +13,23 @@ pub(crate) fn good() -> Tree {
     tree
 }
 
-/// The tree with one file put in or exchanged.
-pub(crate) fn with(mut tree: Tree, path: &str, text: &str) -> Tree {
-    tree.retain(|(other, _)| other != path);
-    tree.push((path.to_owned(), text.to_owned()));
-    tree
-}
-
-/// The tree without one file.
-pub(crate) fn without(mut tree: Tree, path: &str) -> Tree {
-    tree.retain(|(other, _)| other != path);
-    tree
+/// The pack, without a role that must be held and without tests, and a company of one user.
+pub(crate) fn small() -> Tree {
+    let templates = TEMPLATES.replace("    required: true\n", "");
+    let files = [
+        ("packs/oki-toki/catalogue.yaml", CATALOGUE),
+        ("packs/oki-toki/roles.yaml", templates.as_str()),
+        (
+            "companies/demo/company.yaml",
+            "company: demo\npack: oki-toki\n",
+        ),
+        (
+            "companies/demo/users.yaml",
+            "users:\n  - { user: ewa, roles: [admin] }\n",
+        ),
+    ];
+    let owned = |(path, text): (&str, &str)| (path.to_owned(), text.to_owned());
+    files.map(owned).to_vec()
 }
 
 const FILES: &[(&str, &str)] = &[
