@@ -317,7 +317,7 @@ mod tests {
         let ids = ids.map(|id| id.to_str().unwrap().to_owned());
         assert_ne!(ids[0], ids[1]);
         assert_eq!(ids[0].len(), 28);
-        assert_eq!(ids[0][8..12], *"-03-");
+        assert!(ids[0].contains("-03-"), "{ids:?}");
         assert_ne!(Headers::new(3).request_id(), ids[0]);
     }
 
