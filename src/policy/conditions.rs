@@ -342,11 +342,13 @@ fn order_tests(a: &(Path, Comparison), b: &(Path, Comparison)) -> Ordering {
 fn order_comparisons(a: &Comparison, b: &Comparison) -> Ordering {
     /// One comparison as its rank, with the operands it has.
     fn parts(test: &Comparison) -> (u8, &[Operand], Option<&Path>, bool) {
+        fn many(rank: u8, operands: &Operands) -> (u8, &[Operand], Option<&Path>, bool) {
+            match operands {
+                Operands::List(items) => (rank, items, None, false),
+                Operands::Path(path) => (rank, &[], Some(path), false),
+            }
+        }
         let one = std::slice::from_ref::<Operand>;
-        let many = |rank, operands| match operands {
-            &Operands::List(ref items) => (rank, items.as_slice(), None, false),
-            Operands::Path(path) => (rank, &[][..], Some(path), false),
-        };
         match test {
             Comparison::Is(it) => (0, one(it), None, false),
             Comparison::Not(it) => (1, one(it), None, false),

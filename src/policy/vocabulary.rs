@@ -334,7 +334,7 @@ impl<'t> CatalogueReader<'_, 't> {
                 Finding::error(
                     Code::ConflictingKeys,
                     other.key_span,
-                    format!("`{}` is named twice", fact),
+                    format!("`{fact}` is named twice"),
                 )
                 .also(entry.key_span, "it is named here already")
                 .help("one name replaces both forms")
