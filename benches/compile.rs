@@ -2,6 +2,14 @@
 //!
 //! `cargo bench --bench compile`
 
+#![allow(
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "tests and benches fail by panicking"
+)]
+
 #[path = "../tests/generate/mod.rs"]
 mod generate;
 

@@ -77,6 +77,16 @@ impl Companies {
         }
     }
 
+    /// As [`Companies::with`], for the only company there is; `Unknown` if there are none or several.
+    pub fn with_only<R>(&self, read: impl FnOnce(Current<'_>) -> R) -> R {
+        let slots = self.slots.load();
+        let mut names = slots.keys();
+        match (names.next(), names.next()) {
+            (Some(company), None) => self.with(company, read),
+            _ => read(Current::Unknown),
+        }
+    }
+
     /// The snapshot that now decides for the company, to be kept beyond one call.
     #[must_use]
     pub fn load(&self, company: &str) -> Option<Arc<Snapshot>> {

@@ -44,10 +44,15 @@
 //! - The same files make the same bytes and the same revision, in whatever order they were written
 //!   or read, on any machine.
 
+pub mod cli;
 pub mod companies;
+pub mod config;
 pub mod decide;
 pub mod model;
 #[doc(hidden)]
 pub mod oracle;
 pub mod policy;
+pub mod server;
 pub mod snapshot;
+pub mod source;
+pub mod telemetry;

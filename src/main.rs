@@ -1,1 +1,7 @@
-fn main() {}
+//! `callgate`: see the library of the same name.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    callgate::cli::run()
+}

@@ -1,5 +1,13 @@
 //! A decision allocates nothing. A binary of its own, since the counting allocator is global.
 
+#![allow(
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "tests and benches fail by panicking"
+)]
+
 #[path = "generate/mod.rs"]
 mod generate;
 

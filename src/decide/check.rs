@@ -20,7 +20,7 @@ use super::roles::{About, Roles};
 use super::value::{Members, View};
 use super::watch::{Note, Silent, Watch};
 use crate::model::{Query, Reason, Scope, ScopeSet};
-use crate::snapshot::tables::{PermissionRow, RequireRow, UserRow, some};
+use crate::snapshot::tables::{PermissionRow, RequireRow, some};
 use crate::snapshot::{Kind, Snapshot};
 
 /// Decides: may this subject do this to that, in this context, now?
@@ -37,7 +37,23 @@ pub(super) fn decide<'s>(
     query: &Query<'_>,
     watch: impl Watch,
 ) -> Reason<'s> {
-    let Some((user_id, user)) = subject(snapshot, query) else {
+    let user = is_user(snapshot, query).then(|| snapshot.find(Kind::USER, query.subject.id));
+    match user.flatten() {
+        Some(user) => decide_for(snapshot, query, user, None, watch),
+        None => Reason::UnknownSubject,
+    }
+}
+
+/// As [`decide`], for the user of this number, whatever the query's subject id says, and, where it
+/// is known already, about this resource.
+pub(super) fn decide_for<'s>(
+    snapshot: &'s Snapshot,
+    query: &Query<'_>,
+    user_id: u32,
+    resource: Option<&Resource<'_>>,
+    watch: impl Watch,
+) -> Reason<'s> {
+    let Some(user) = snapshot.user(user_id) else {
         return Reason::UnknownSubject;
     };
     watch.note(Note::Subject {
@@ -47,17 +63,16 @@ pub(super) fn decide<'s>(
     if user.active == 0 {
         return Reason::InactiveSubject;
     }
-    let Some(kind) = snapshot.find(Kind::TYPE, query.resource.kind) else {
-        return Reason::UnknownResourceType;
-    };
-    let Some(permission) = snapshot.find(Kind::action_of(kind), query.action.name) else {
-        return Reason::UnknownAction;
+    let permission = match permission(snapshot, query) {
+        Ok(permission) => permission,
+        Err(reason) => return reason,
     };
     watch.note(Note::Permission { permission });
     let own = Asked {
         names: snapshot,
         roles: Roles::own(snapshot, query, user, watch),
         user_id,
+        resource,
     };
     match query.test_role {
         None => own.answer(permission),
@@ -65,16 +80,19 @@ pub(super) fn decide<'s>(
     }
 }
 
-fn subject<'s>(snapshot: &'s Snapshot, query: &Query<'_>) -> Option<(u32, &'s UserRow)> {
+/// Whether the subject's type means a user.
+pub(super) fn is_user(snapshot: &Snapshot, query: &Query<'_>) -> bool {
     let kinds = snapshot.list(snapshot.meta().subject_types);
-    if !kinds
-        .iter()
-        .any(|&kind| snapshot.text(kind) == query.subject.kind)
-    {
-        return None;
-    }
-    let user_id = snapshot.find(Kind::USER, query.subject.id)?;
-    Some((user_id, snapshot.user(user_id)?))
+    let mut names = kinds.iter().map(|&kind| snapshot.text(kind));
+    names.any(|name| name == query.subject.kind)
+}
+
+/// Step 2: the permission that is asked.
+pub(super) fn permission(snapshot: &Snapshot, query: &Query<'_>) -> Result<u32, Reason<'static>> {
+    let kind = snapshot.find(Kind::TYPE, query.resource.kind);
+    let kind = kind.ok_or(Reason::UnknownResourceType)?;
+    let permission = snapshot.find(Kind::action_of(kind), query.action.name);
+    permission.ok_or(Reason::UnknownAction)
 }
 
 /// A question whose subject and permission are known, asked of some roles.
@@ -84,6 +102,8 @@ struct Asked<'s, 'a, W> {
     names: &'s Snapshot,
     roles: Roles<'a, W>,
     user_id: u32,
+    /// The resource, where whoever asks has found it already.
+    resource: Option<&'a Resource<'a>>,
 }
 
 /// Whether links may stand in for a scope.
@@ -133,13 +153,8 @@ impl<'s, 'a, W: Watch> Asked<'s, 'a, W> {
             return self.section(permission, row);
         }
         let told = Members::Sent(query.resource.properties);
-        let found = Resource::find(
-            self.roles.snapshot,
-            row.kind,
-            query.resource.id,
-            told,
-            row.new != 0,
-        );
+        let find = |id| Resource::find(self.roles.snapshot, row.kind, id, told, row.new != 0);
+        let found = self.resource.copied().or_else(|| find(query.resource.id));
         let Some(resource) = found else {
             self.roles.watch.note(Note::NoResource);
             return Reason::UnknownResource;
@@ -314,7 +329,7 @@ impl<'s, 'a, W: Watch> Asked<'s, 'a, W> {
             View::Text(id) => (id, Members::Nothing),
             View::Object(members) => match (members.get("id"), members.get("properties")) {
                 (Some(View::Text(id)), Some(View::Object(properties))) => (id, properties),
-                (Some(View::Text(id)), _) => (id, Members::Nothing),
+                (Some(View::Text(id)), None) => (id, Members::Nothing),
                 _ => return false,
             },
             View::Bool(_) | View::Number(_) | View::List(_) => return false,

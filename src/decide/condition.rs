@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 
 use super::resource::{Many, Resource};
-use super::value::{Items, Members, View, number};
+use super::value::{Members, View, number};
 use super::watch::{Note, Watch};
 use crate::model::Query;
 use crate::snapshot::Snapshot;
@@ -167,41 +167,35 @@ impl<'a, W: Watch> Scene<'a, W> {
         Some(found)
     }
 
+    /// A path that stands for all blocks holds one or a list of them; whatever is no block makes the
+    /// test unknown.
     fn in_network(&self, address: IpAddr, operands: &[OperandRow]) -> Option<bool> {
-        if let [
-            OperandRow {
-                tag: OPERAND_WHOLE_PATH,
-                a: path,
-                ..
-            },
-        ] = *operands
-        {
-            let (mut found, mut fit) = (false, true);
-            let mut block = |item: View<'_>| {
-                match sent_network(item) {
-                    Some(network) => found |= holds(&network, address),
-                    None => fit = false,
-                }
-                false
-            };
-            match self.at(path)? {
-                Found::Value(View::List(items)) => {
-                    // A null in the list is no block either.
-                    fit_items(items, &mut block)?;
-                }
-                Found::Value(_) | Found::Names(_) => return None,
-            }
-            return fit.then_some(found);
-        }
         let mut found = false;
+        let mut meet = |block: Option<NetworkRow>| {
+            found |= block.is_some_and(|block| holds(&block, address));
+            block.is_some()
+        };
         for operand in operands {
-            found |= match operand.tag {
-                OPERAND_NETWORK => holds(
-                    self.snapshot.tables.networks.get(operand.a as usize)?,
-                    address,
+            let fits = match operand.tag {
+                OPERAND_NETWORK => meet(
+                    self.snapshot
+                        .tables
+                        .networks
+                        .get(operand.a as usize)
+                        .copied(),
                 ),
-                _ => holds(&sent_network(self.operand(operand)?)?, address),
+                OPERAND_WHOLE_PATH => match self.at(operand.a)? {
+                    Found::Value(View::List(blocks)) => {
+                        blocks.all(|block| meet(block.and_then(told_network)))
+                    }
+                    Found::Value(block) => meet(told_network(block)),
+                    Found::Names(names) => !self.any_name(names, |_| true),
+                },
+                _ => meet(told_network(self.operand(operand)?)),
             };
+            if !fits {
+                return None;
+            }
         }
         Some(found)
     }
@@ -359,18 +353,8 @@ impl<'a> Found<'a> {
     }
 }
 
-/// Walks a list of blocks; `None` where an item is no value.
-fn fit_items(items: Items<'_>, block: &mut dyn FnMut(View<'_>) -> bool) -> Option<()> {
-    let mut values = 0_usize;
-    items.any(|item| {
-        values += 1;
-        block(item)
-    });
-    (values == items.count()).then_some(())
-}
-
 /// A CIDR block in a text.
-fn sent_network(value: View<'_>) -> Option<NetworkRow> {
+fn told_network(value: View<'_>) -> Option<NetworkRow> {
     match value {
         View::Text(text) => NetworkRow::parse(text),
         _ => None,

@@ -10,6 +10,7 @@ mod explain;
 mod replay;
 mod resource;
 mod roles;
+pub mod search;
 mod shift;
 mod value;
 mod watch;

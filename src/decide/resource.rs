@@ -99,6 +99,23 @@ impl<'a> Resource<'a> {
         })
     }
 
+    /// A resource that is registered, found by its row and not by its id.
+    pub(super) fn registered(
+        snapshot: &'a Snapshot,
+        kind: &'a TypeRow,
+        id: &'a str,
+        what: What<'a>,
+        told: Members<'a>,
+    ) -> Self {
+        Self {
+            snapshot,
+            kind,
+            id,
+            what,
+            told,
+        }
+    }
+
     /// The id; of a user the user's id, whatever alias was asked with.
     pub(super) fn id(&self) -> &'a str {
         match self.what {
@@ -205,20 +222,24 @@ impl<'a> Resource<'a> {
         }
     }
 
+    /// The operators of the resource and of what it belongs to.
+    pub(super) fn operators(self) -> impl Iterator<Item = &'a MembersRow> {
+        let (object, parents) = match self.what {
+            What::Object(row) => (Some(row), &[][..]),
+            What::Open => (None, self.snapshot.list(self.kind.parents)),
+            What::User(..) | What::Project(_) | What::Role(_) => (None, &[][..]),
+        };
+        let named = parents
+            .iter()
+            .filter_map(move |&kind| self.told_parent(kind).flatten());
+        let objects = object.into_iter().chain(named);
+        objects.filter_map(move |row| self.snapshot.tables.members.get(row.operators as usize))
+    }
+
     /// Whether the user is an operator of the resource or of what it belongs to.
     pub(super) fn operated_by(&self, user_id: u32, user: &UserRow) -> bool {
-        let operates = |row: &ObjectRow| {
-            let members = self.snapshot.tables.members.get(row.operators as usize);
-            members.is_some_and(|members| is_member(self.snapshot, members, user_id, user))
-        };
-        match self.what {
-            What::Object(row) => operates(row),
-            What::Open => {
-                let mut parents = self.snapshot.list(self.kind.parents).iter();
-                parents.any(|&kind| self.told_parent(kind).flatten().is_some_and(operates))
-            }
-            What::User(..) | What::Project(_) | What::Role(_) => false,
-        }
+        self.operators()
+            .any(|members| is_member(self.snapshot, members, user_id, user))
     }
 
     fn owner_row(&self) -> Option<&'a UserRow> {
@@ -314,7 +335,12 @@ fn given(value: View<'_>) -> Option<View<'_>> {
 }
 
 /// Whether the user is one of these people.
-fn is_member(snapshot: &Snapshot, members: &MembersRow, user_id: u32, user: &UserRow) -> bool {
+pub(super) fn is_member(
+    snapshot: &Snapshot,
+    members: &MembersRow,
+    user_id: u32,
+    user: &UserRow,
+) -> bool {
     let has = |list: u32, id: u32| snapshot.list(list).binary_search(&id).is_ok();
     has(members.users, user_id)
         || some(user.group).is_some_and(|group| has(members.groups, group))

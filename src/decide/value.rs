@@ -96,6 +96,16 @@ impl<'a> Items<'a> {
         }
     }
 
+    /// Whether `test` holds for every item; a null comes as `None`.
+    pub(super) fn all(self, mut test: impl FnMut(Option<View<'a>>) -> bool) -> bool {
+        match self {
+            Self::Sent(items) => items.iter().all(|item| test(View::sent(item))),
+            Self::Stored(snapshot, nodes) => {
+                nodes.iter().all(|&node| test(View::stored(snapshot, node)))
+            }
+        }
+    }
+
     /// How many items there are, nulls among them.
     pub(super) fn count(self) -> usize {
         match self {

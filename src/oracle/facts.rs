@@ -1,11 +1,14 @@
-//! The facts of a resource and of a user, and how names are found.
+//! The facts of a resource and of a user.
 
 use crate::model::{
     DepartmentId, GroupId, ObjectId, ProjectId, Properties, RoleId, TypeId, UserId, Value,
 };
 use crate::policy::{Members, Object, Policy, Registry};
 
-use super::Permission;
+use super::names::{
+    department_named, group_named, object_named, project_named, role_named, user_named,
+};
+use super::steps::Permission;
 
 /// A resource, as a decision sees it.
 pub(super) struct Resource<'a> {
@@ -178,11 +181,8 @@ fn by_request<'a>(
     };
     let operators = parents
         .iter()
-        .filter_map(|parent| match parent {
-            Parent::Object(object) => Some(operators_upwards(policy, *object)),
-            Parent::User(_) | Parent::Project(_) | Parent::Role(_) | Parent::Unregistered => None,
-        })
         .flatten()
+        .flat_map(|parent| operators_upwards(policy, *parent))
         .collect();
     Description {
         id: id.to_owned(),
@@ -195,51 +195,33 @@ fn by_request<'a>(
     }
 }
 
-/// A parent as the request names it.
+/// The parents named, each by one id under the name of a type that may be a parent; `None` for one
+/// that is not registered.
 ///
-/// Choice: `user`, `project` and `role` are registered by nature, and so may be parents like objects:
-/// their projects count, operators they have none.
-enum Parent {
-    Object(ObjectId),
-    User(UserId),
-    Project(ProjectId),
-    Role(RoleId),
-    Unregistered,
-}
-
-/// The parents named, under the names of the types that may be parents, each by one id.
 /// Choice: a list, even of one, is no id, and so names a parent that is not registered.
-fn parents_sent(policy: &Policy, kind: TypeId, sent: &Properties<'_>) -> Vec<Parent> {
-    let mut parents = Vec::new();
-    for &parent in &policy.catalogue.types[kind.index()].parents {
-        let ty = &policy.catalogue.types[parent.index()];
-        let Some(value) = given(sent, &ty.name) else {
-            continue;
-        };
-        let found = value.as_str().and_then(|id| match ty.registry {
-            Registry::Open => None,
-            Registry::Objects => object_named(policy, parent, id).map(Parent::Object),
-            Registry::Users => user_named(policy, id).map(Parent::User),
-            Registry::Projects => project_named(policy, id).map(Parent::Project),
-            Registry::Roles => role_named(policy, id).map(Parent::Role),
-        });
-        parents.push(found.unwrap_or(Parent::Unregistered));
-    }
-    parents
+fn parents_sent(policy: &Policy, kind: TypeId, sent: &Properties<'_>) -> Vec<Option<ObjectId>> {
+    let types = &policy.catalogue.types;
+    types[kind.index()]
+        .parents
+        .iter()
+        .filter_map(|&parent| Some((parent, given(sent, &types[parent.index()].name)?)))
+        .map(|(parent, value)| object_named(policy, parent, value.as_str()?))
+        .collect()
 }
 
 /// The projects that all parents share, none if one is not registered; with no parent named none,
 /// but `default` for a type that has no parents.
-fn projects_by_parents(policy: &Policy, kind: TypeId, parents: &[Parent]) -> Vec<ProjectId> {
+fn projects_by_parents(
+    policy: &Policy,
+    kind: TypeId,
+    parents: &[Option<ObjectId>],
+) -> Vec<ProjectId> {
     if policy.catalogue.types[kind.index()].parents.is_empty() {
         return vec![ProjectId::DEFAULT];
     }
     let mut of_each = parents.iter().map(|parent| match parent {
-        Parent::Object(object) => projects_of_object(policy, *object),
-        Parent::User(user) => projects_of_user(policy, *user),
-        Parent::Project(project) => vec![*project],
-        Parent::Role(role) => projects_of_role(policy, *role),
-        Parent::Unregistered => Vec::new(),
+        Some(object) => projects_of_object(policy, *object),
+        None => Vec::new(),
     });
     let Some(mut shared) = of_each.next() else {
         return Vec::new();
@@ -416,49 +398,4 @@ pub(super) fn departments_led(policy: &Policy, user: UserId) -> Vec<DepartmentId
         .filter(|(_, department)| department.leaders.contains(&user))
         .map(|(id, _)| id)
         .collect()
-}
-
-pub(super) fn type_named(policy: &Policy, name: &str) -> Option<TypeId> {
-    let types = &policy.catalogue.types;
-    first(TypeId, types, |ty| ty.name == name)
-}
-
-/// The user of this id or alias.
-pub(super) fn user_named(policy: &Policy, name: &str) -> Option<UserId> {
-    first(UserId, &policy.users, |user| {
-        user.id == name || user.aliases.iter().any(|alias| alias == name)
-    })
-}
-
-pub(super) fn role_named(policy: &Policy, name: &str) -> Option<RoleId> {
-    first(RoleId, &policy.roles, |role| role.name == name)
-}
-
-fn object_named(policy: &Policy, kind: TypeId, id: &str) -> Option<ObjectId> {
-    first(ObjectId, &policy.objects, |object| {
-        object.kind == kind && object.id == id
-    })
-}
-
-fn project_named(policy: &Policy, name: &str) -> Option<ProjectId> {
-    first(ProjectId, &policy.projects, |project| project.name == name)
-}
-
-fn group_named(policy: &Policy, name: &str) -> Option<GroupId> {
-    first(GroupId, &policy.groups, |group| group.name == name)
-}
-
-fn department_named(policy: &Policy, name: &str) -> Option<DepartmentId> {
-    let departments = &policy.departments;
-    first(DepartmentId, departments, |department| {
-        department.name == name
-    })
-}
-
-/// The number of the first that is so.
-fn first<T, N>(number: fn(u32) -> N, all: &[T], is_so: impl Fn(&T) -> bool) -> Option<N> {
-    (0..)
-        .zip(all)
-        .find(|(_, one)| is_so(one))
-        .map(|(position, _)| number(position))
 }

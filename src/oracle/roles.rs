@@ -3,7 +3,8 @@
 use crate::model::{ProjectId, RoleId, Timestamp, UserId};
 use crate::policy::{Assignment, DenyLine, Grant, GrantLine, Pattern, Policy};
 
-use super::{Permission, facts, shift};
+use super::steps::Permission;
+use super::{facts, shift};
 
 /// A role that a user holds now.
 pub(super) struct Holding<'p> {

@@ -155,10 +155,14 @@ impl<'t> Conditions<'_, 't> {
     /// CIDR blocks, one or several.
     fn networks(&self, node: &'t Node<'t>) -> Option<Operands> {
         let items = match node.value {
+            Value::Table(_) => return self.reference(node).map(Operands::Path),
             Value::List(_) => node.some(self.sink, "a list of CIDR blocks")?,
             _ => std::slice::from_ref(node),
         };
         let read = |item: &'t Node<'t>| {
+            if let Value::Table(_) = item.value {
+                return Some((Operand::Path(self.reference(item)?), item));
+            }
             let block = network(self.sink, item.text(self.sink, "a CIDR block")?)?;
             Some((Operand::String(block), item))
         };
@@ -279,20 +283,6 @@ fn network(sink: &Sink<'_>, word: Word<'_>) -> Option<String> {
             format!("`{}` has bits set behind its prefix", word.text),
             format!("did you mean `{}`?", net.trunc()),
         ),
-        (Ok(IpNet::V6(net)), _)
-            if net.addr().to_ipv4_mapped().is_some() && net.prefix_len() >= 96 =>
-        {
-            (
-                format!("`{}` is IPv4 in the clothes of IPv6", word.text),
-                format!(
-                    "write `{}/{}`",
-                    net.addr()
-                        .to_ipv4_mapped()
-                        .map_or_else(String::new, |ip| ip.to_string()),
-                    net.prefix_len() - 96
-                ),
-            )
-        }
         (Ok(net), _) => return Some(net.to_string()),
         (Err(_), Ok(address)) => (
             format!("`{}` is an address, not a block", word.text),

@@ -126,6 +126,11 @@ impl Diagnostics {
             .any(|found| found.severity == Severity::Error)
     }
 
+    /// Keeps only some of them.
+    pub fn retain(&mut self, keep: impl FnMut(&Diagnostic) -> bool) {
+        self.list.retain(keep);
+    }
+
     /// As text for a terminal, like a compiler's; of many, the first [`PRINTED_MAX`].
     #[must_use]
     pub fn render(&self, coloured: bool) -> String {

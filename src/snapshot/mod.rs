@@ -4,6 +4,7 @@
 //! by number (`tables`). It is made from a policy (`compile`) or read from a file (`file`); either
 //! way the same bytes, and so the same revision, stand for the same policy.
 
+mod compare;
 mod compile;
 mod file;
 mod lists;
@@ -13,6 +14,7 @@ pub(crate) mod tables;
 
 use std::fmt::Write as _;
 
+pub use compare::Loss;
 pub use file::FormatError;
 
 pub(crate) use names::Kind;
@@ -84,6 +86,12 @@ impl Snapshot {
     #[must_use]
     pub fn objects(&self) -> usize {
         self.tables.objects.len()
+    }
+
+    /// Policy tests that it carries.
+    #[must_use]
+    pub fn tests(&self) -> usize {
+        self.tables.expectations.len()
     }
 
     /// Distinct sets of roles that its users hold.

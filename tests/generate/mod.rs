@@ -9,7 +9,9 @@
     dead_code,
     unused_imports,
     unreachable_pub,
-    reason = "each bench and test that includes this uses a part of it"
+    clippy::indexing_slicing,
+    clippy::panic,
+    reason = "each bench and test that includes this uses a part of it, and may fail by panicking"
 )]
 
 pub mod question;
@@ -163,6 +165,9 @@ impl Company {
     }
 }
 
+/// So many users have one job, on the average.
+const JOB_USERS: u64 = 5;
+
 /// Whether a chance of so many in a hundred is taken.
 fn chance(rng: &mut Rng, percent: u32) -> bool {
     rng.u32(0..100) < percent
@@ -263,7 +268,8 @@ fn company(shape: &Shape, rng: &mut Rng, roles: &[String]) -> Value {
     }
     let teams: Vec<Value> = (0..shape.teams)
         .map(|n| {
-            let users = some(rng, "u", shape.users, 1 + shape.users / 20);
+            // Half of the users are in a team.
+            let users = some(rng, "u", shape.users, 1 + shape.users / shape.teams);
             json!({ "team": format!("t{n}"), "users": users, "roles": given(rng, 30) })
         })
         .collect();
@@ -280,12 +286,18 @@ fn company(shape: &Shape, rng: &mut Rng, roles: &[String]) -> Value {
     })
 }
 
-/// A role, perhaps limited in time or to projects.
+/// A role, perhaps limited.
+fn given_role(shape: &Shape, rng: &mut Rng, roles: &[String]) -> Value {
+    if chance(rng, shape.limited) {
+        assignment(shape, rng, roles)
+    } else {
+        json!(pick(rng, roles))
+    }
+}
+
+/// A role limited in time or to projects.
 fn assignment(shape: &Shape, rng: &mut Rng, roles: &[String]) -> Value {
     let role = pick(rng, roles);
-    if !chance(rng, shape.limited) {
-        return json!(role);
-    }
     let mut assignment = json!({ "role": role });
     let what = rng.u32(0..4);
     if what != 1 {
@@ -312,8 +324,15 @@ fn user(shape: &Shape, rng: &mut Rng, roles: &[String], n: usize) -> Value {
     if n == 0 {
         own.push(json!("admin"));
     }
+    // People are hired for jobs: the same roles go together again and again.
+    let job = &mut Rng::with_seed(rng.u64(0..=shape.users as u64 / JOB_USERS));
     for _ in 0..shape.roles_per_user {
-        let role = assignment(shape, rng, roles);
+        let limited = chance(rng, shape.limited);
+        let role = if limited {
+            assignment(shape, rng, roles)
+        } else {
+            json!(pick(job, roles))
+        };
         if !own.contains(&role) {
             own.push(role);
         }

@@ -26,7 +26,7 @@ pub fn roles(shape: &Shape, rng: &mut Rng, names: &[String]) -> Vec<Value> {
     roles.push(json!({
         "role": "everyone",
         "implicit": true,
-        "grants": { "ticket": { "create": "any" }, "call": { "take": "assigned" }, "project": { "view_all": "none" } },
+        "grants": { "ticket": { "*": "any" }, "call": { "take": "assigned" }, "project": { "view_all": "none" } },
     }));
     if shape.wild > 0 && chance(rng, 30) {
         let mut role = role(shape, rng, "watch", &[]);
@@ -47,7 +47,15 @@ fn role(shape: &Shape, rng: &mut Rng, name: &str, before: &[String]) -> Value {
         } else {
             let mut actions = Map::new();
             for _ in 0..rng.usize(1..4) {
-                let action = pick(rng, &ACTIONS);
+                // Calls are taken, not created.
+                let action = pick(
+                    rng,
+                    if kind == "call" {
+                        &ACTIONS[..4]
+                    } else {
+                        &ACTIONS[..]
+                    },
+                );
                 let scopes = offered_line(shape, rng);
                 actions.insert((*action).to_owned(), scopes);
             }
@@ -66,7 +74,10 @@ fn role(shape: &Shape, rng: &mut Rng, name: &str, before: &[String]) -> Value {
         };
         grants.insert(kind.to_owned(), entry);
         if chance(rng, shape.denies) {
-            deny.push(denied(shape, rng));
+            let line = denied(shape, rng);
+            if !deny.contains(&line) {
+                deny.push(line);
+            }
         }
     }
     if strange(rng, 40) {
@@ -79,11 +90,11 @@ fn role(shape: &Shape, rng: &mut Rng, name: &str, before: &[String]) -> Value {
     if chance(rng, if shape.wild > 0 { 30 } else { 2 }) {
         grants.insert(
             "project".to_owned(),
-            json!({ "view_all": everywhere(rng), "view": "any" }),
+            json!({ "view_all": everywhere(rng), "*": "any" }),
         );
         grants.insert(
             "role".to_owned(),
-            json!({ "test": everywhere(rng), "view": "any" }),
+            json!({ "test": everywhere(rng), "*": "any" }),
         );
     } else if shape.wild > 0 {
         grants.insert(
@@ -141,7 +152,10 @@ fn line(shape: &Shape, rng: &mut Rng, scopes: &[&str]) -> Value {
         return json!([pick(rng, scopes), conditional(rng)]);
     }
     match rng.u32(0..4) {
-        0 if shape.wild > 0 => json!([pick(rng, scopes), pick(rng, scopes)]),
+        0 if shape.wild > 0 => {
+            let first = rng.usize(0..scopes.len() - 1);
+            json!([scopes[first], scopes[rng.usize(first + 1..scopes.len())]])
+        }
         1 if shape.wild == 0 => json!("any"),
         _ => json!(pick(rng, scopes)),
     }

@@ -193,6 +193,7 @@ pub fn link(rng: &mut Rng) -> Value {
         0 => json!("*"),
         1 => json!([]),
         2 => json!([id, "o2", { "id": "o5" }, 7]),
+        7 if rng.bool() => json!({ "id": id, "properties": "odd" }),
         3 | 4 => object(rng, &id),
         5 => json!([object(rng, &id), object(rng, "o2")]),
         _ => json!(id),
@@ -307,7 +308,10 @@ fn test(rng: &mut Rng, path_: &str, of_resource: bool) -> Value {
             ];
             json!({ operator: { "path": pick(rng, &lists) } })
         }
-        "in" | "not_in" => json!({ operator: [operand(rng), constant(rng, path_)] }),
+        "in" | "not_in" => {
+            let (one, other) = (operand(rng), constant(rng, path_));
+            json!({ operator: if one == other { vec![one] } else { vec![one, other] } })
+        }
         "at_least" | "at_most" => {
             let number = if chance(rng, 25) {
                 json!({ "path": path(rng, of_resource) })

@@ -1,9 +1,29 @@
 //! Black-box tests: one crate, so that the library is linked once.
 
+#![allow(
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "tests and benches fail by panicking"
+)]
+
+/// What may stop an activation, and what is said of it.
+mod activation;
+/// The admin listener.
+mod admin;
 /// The engine and the reference evaluator, on random companies.
 mod agreement;
+/// Requests that are none, each row of the contract's table.
+mod bad_input;
 /// Worked cases of the decision model.
 mod cases;
+/// The subcommands, as processes.
+mod cli;
+/// What `serve` is told, over the binary.
+mod config;
+/// A policy tree on disk, and a watcher over it.
+mod fixture;
 #[path = "../generate/mod.rs"]
 mod generate;
 /// Policy files that are right: read as they are meant.
@@ -12,5 +32,13 @@ mod policy;
 mod policy_errors;
 /// The examples of the model's page.
 mod policy_examples;
+/// Searches against checks.
+mod search;
+/// The decision listener.
+mod server;
+/// A service to test, and a client that sees every byte.
+mod service;
+/// Changes made in every way, and that they are live.
+mod swap;
 /// Rules of the house.
 mod tidy;

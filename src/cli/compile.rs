@@ -1,0 +1,123 @@
+//! `callgate compile`: one snapshot file per company.
+
+use std::fs::{self, File};
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use serde_json::json;
+
+use crate::snapshot::Snapshot;
+use crate::source::{self, Kind, Tree};
+
+use super::terminal::{self, Exit, Format, SourceArgs};
+
+/// Arguments of `callgate compile`.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    #[command(flatten)]
+    source: SourceArgs,
+    /// Where the snapshot files go: DIR/<company>.callgate
+    #[arg(short, long, value_name = "DIR")]
+    output: PathBuf,
+}
+
+/// Compiles every company that can be; the others are refused, and leave the files as they are.
+pub(crate) fn run(args: Args) -> ExitCode {
+    compile(&args).unwrap_or_else(|exit| exit).into()
+}
+
+fn compile(args: &Args) -> Result<Exit, Exit> {
+    let tree = args.source.read()?;
+    if tree.kind() == Kind::Snapshots {
+        terminal::complain("the source holds compiled snapshots already");
+        return Err(Exit::Usage);
+    }
+    let written = fs::create_dir_all(&args.output);
+    written.map_err(|error| terminal::cannot_write(&args.output, &error))?;
+    let mut exit = Exit::Done;
+    let mut documents = Vec::new();
+    for company in tree.companies().filter(|name| args.source.wants(name)) {
+        let document = match one(&tree, company, args) {
+            Ok(document) => document,
+            Err((document, failed)) => {
+                exit = exit.max(failed);
+                document
+            }
+        };
+        documents.push(document);
+    }
+    if args.source.format == Format::Json {
+        terminal::say_json(&json!({ "companies": documents }));
+    }
+    Ok(exit)
+}
+
+type Document = serde_json::Value;
+
+fn one(tree: &Tree, company: &str, args: &Args) -> Result<Document, (Document, Exit)> {
+    let built = tree
+        .company(company)
+        .and_then(|candidate| source::build(company, candidate));
+    let built = built.map_err(|refusal| {
+        let mut document = json!({ "company": company });
+        terminal::merge(&mut document, terminal::refusal_json(&refusal));
+        if args.source.format == Format::Text {
+            terminal::show_refusal(company, &refusal);
+        }
+        (document, terminal::exit_of(&refusal))
+    })?;
+    let file = args.output.join(format!("{company}.callgate"));
+    let bytes = built.snapshot.to_bytes();
+    write_whole(&file, &bytes).map_err(|error| {
+        let document = json!({ "company": company, "code": "io", "message": error.to_string() });
+        (document, terminal::cannot_write(&file, &error))
+    })?;
+    let document = describe(&built.snapshot, &file, bytes.len());
+    if args.source.format == Format::Text {
+        terminal::show(&built.warnings);
+        terminal::say(&format!(
+            "{}: {}, {}, revision {}\n",
+            file.display(),
+            terminal::count(built.snapshot.users(), "user", "users"),
+            terminal::count(built.snapshot.objects(), "object", "objects"),
+            built.snapshot.revision()
+        ));
+    }
+    Ok(document)
+}
+
+fn describe(snapshot: &Snapshot, file: &Path, bytes: usize) -> Document {
+    json!({
+        "company": snapshot.company(),
+        "file": file.display().to_string(),
+        "revision": snapshot.revision(),
+        "digest": snapshot.digest(),
+        "users": snapshot.users(),
+        "objects": snapshot.objects(),
+        "bytes": bytes,
+    })
+}
+
+/// Writes a file so that whoever reads, and whoever reads after a power cut, finds the old one or
+/// the new one, whole: beside it, to the disk, then over it.
+fn write_whole(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let folder = path.parent().unwrap_or(Path::new("."));
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    // Hidden, so that no source takes it for a snapshot; the process's own, so that two writers
+    // do not write into one file.
+    let beside = folder.join(format!(".{name}.{}.tmp", std::process::id()));
+    let written = write_durably(&beside, bytes).and_then(|()| fs::rename(&beside, path));
+    if written.is_err() {
+        // What matters is the first error; what is left behind is hidden.
+        let _ = fs::remove_file(&beside);
+    }
+    written?;
+    File::open(folder)?.sync_all()
+}
+
+fn write_durably(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let mut file = File::create(path)?;
+    file.write_all(bytes)?;
+    file.sync_all()
+}

@@ -1,0 +1,48 @@
+//! The command line: one file a subcommand. It prints and decides nothing.
+
+mod check;
+mod compile;
+mod coverage;
+mod decide;
+mod junit;
+mod serve;
+mod terminal;
+mod test;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// Policy decision point for contact centres: may this user do this to that?
+#[derive(Debug, Parser)]
+#[command(name = "callgate", version)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run the service
+    Serve(Box<serve::Args>),
+    /// Compile policies: one snapshot file per company
+    Compile(compile::Args),
+    /// Validate all companies and packs
+    Check(check::Args),
+    /// Run the tests of all companies and packs
+    Test(test::Args),
+    /// Answer one check
+    Decide(Box<decide::Args>),
+}
+
+/// Does what the arguments of the process say.
+#[must_use]
+pub fn run() -> ExitCode {
+    match Cli::parse().command {
+        Command::Serve(args) => serve::run(*args),
+        Command::Compile(args) => compile::run(args),
+        Command::Check(args) => check::run(args),
+        Command::Test(args) => test::run(args),
+        Command::Decide(args) => decide::run(*args),
+    }
+}

@@ -1,0 +1,286 @@
+//! `callgate serve`: the service.
+
+use std::io::{self, Write};
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::runtime::{Builder, LocalOptions};
+use tokio::signal::unix::{SignalKind, signal};
+
+use super::terminal::{Exit, complain};
+use crate::companies::Companies;
+use crate::config::{Address, Config, LogFormat, OnFailedTests, RawConfig};
+use crate::server::{Listener, Readiness, ReloadHandle, Server};
+use crate::source::{FailedTests, LoadObserver, Outcome, ReloadOptions, Settings, Watcher};
+use crate::telemetry::{Metrics, init_log};
+
+/// Arguments of `callgate serve`; each, but `--config`, may also stand in a variable
+/// `CALLGATE_…` or in the configuration file's table `[serve]`.
+///
+/// All values are text here: they are read in one place, wherever they were given.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// A policy tree, or a folder of snapshots [default: policies]
+    #[arg(value_name = "SOURCE")]
+    source: Option<String>,
+    /// A TOML file with what is not said here nor in CALLGATE_… variables
+    #[arg(long, value_name = "FILE")]
+    config: Option<String>,
+    /// Where checks are answered: host:port or unix:/path; repeatable [default: 127.0.0.1:7070]
+    #[arg(long, value_name = "ADDRESS")]
+    listen: Vec<String>,
+    /// Where operators look [default: 127.0.0.1:7071]
+    #[arg(long, value_name = "ADDRESS")]
+    admin: Option<String>,
+    /// Only this company; repeatable [default: all of the source]
+    #[arg(long, value_name = "NAME")]
+    company: Vec<String>,
+    /// The company of paths that name none [default: the only one, if there is one]
+    #[arg(long, value_name = "NAME")]
+    default_company: Option<String>,
+    /// Threads that decide [default: one a core]
+    #[arg(long, value_name = "N")]
+    workers: Option<String>,
+    /// Listen where other machines can ask, though nobody proves who asks
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, default_missing_value = "true", require_equals = true)]
+    insecure: Option<String>,
+    /// What a failed policy test does to an activation: refuse or warn [default: refuse]
+    #[arg(long, value_name = "WHAT")]
+    failed_tests: Option<String>,
+    /// The share of a company's users or objects that an activation may drop [default: 0.2]
+    #[arg(long, value_name = "SHARE")]
+    max_loss: Option<String>,
+    /// From one look at the source to the next [default: 500ms]
+    #[arg(long, value_name = "TIME")]
+    poll_interval: Option<String>,
+    /// Connections open at once [default: 10000]
+    #[arg(long, value_name = "N")]
+    max_connections: Option<String>,
+    /// Requests under way at once [default: 4096]
+    #[arg(long, value_name = "N")]
+    max_requests: Option<String>,
+    /// From a request's first byte to the end of its head [default: 10s]
+    #[arg(long, value_name = "TIME")]
+    header_timeout: Option<String>,
+    /// From a request's head to the end of its body [default: 10s]
+    #[arg(long, value_name = "TIME")]
+    body_timeout: Option<String>,
+    /// From one request to the next on a connection [default: 5m]
+    #[arg(long, value_name = "TIME")]
+    idle_timeout: Option<String>,
+    /// From the signal to stop to the end, at most [default: 10s]
+    #[arg(long, value_name = "TIME")]
+    drain_timeout: Option<String>,
+    /// How log lines are written: text or json [default: text]
+    #[arg(long, value_name = "FORMAT")]
+    log_format: Option<String>,
+    /// What is logged: error, warn, info, debug, or filter directives [default: info]
+    #[arg(long, value_name = "LEVEL")]
+    log_level: Option<String>,
+}
+
+/// What the demo company allows.
+const DEMO_CHECK: &str = r#"{"subject":{"type":"user","id":"olga"},"action":{"name":"listen"},"resource":{"type":"call","id":"c1","properties":{"queue":"bank-in"}}}"#;
+
+/// Counts what comes of loads.
+struct CountLoads(Arc<Metrics>);
+
+impl LoadObserver for CountLoads {
+    fn loaded(&self, _company: &str, outcome: Outcome, duration: Duration) {
+        self.0.snapshot_loaded(outcome.code(), duration);
+    }
+}
+
+/// Serves until it is told to stop.
+pub(crate) fn run(args: Args) -> ExitCode {
+    let config = match Config::read(&gather(args)) {
+        Ok(config) => config,
+        Err(mistakes) => {
+            for mistake in mistakes {
+                complain(&mistake.to_string());
+            }
+            return Exit::Usage.into();
+        }
+    };
+    let served = init_log(config.log_format == LogFormat::Json, &config.log_level)
+        .map_err(io::Error::other)
+        .and_then(|()| serve(&config));
+    match served {
+        Ok(()) => Exit::Done.into(),
+        Err(error) => {
+            complain(&error.to_string());
+            Exit::Io.into()
+        }
+    }
+}
+
+/// Everything that was said, here, in the environment and in the file.
+fn gather(args: Args) -> RawConfig {
+    let mut raw = RawConfig::default();
+    let path = args.config.or_else(RawConfig::config_variable);
+    raw.flag("source", args.source);
+    raw.flag("listen", args.listen);
+    raw.flag("admin", args.admin);
+    raw.flag("company", args.company);
+    raw.flag("default-company", args.default_company);
+    raw.flag("workers", args.workers);
+    raw.flag("insecure", args.insecure);
+    raw.flag("failed-tests", args.failed_tests);
+    raw.flag("max-loss", args.max_loss);
+    raw.flag("poll-interval", args.poll_interval);
+    raw.flag("max-connections", args.max_connections);
+    raw.flag("max-requests", args.max_requests);
+    raw.flag("header-timeout", args.header_timeout);
+    raw.flag("body-timeout", args.body_timeout);
+    raw.flag("idle-timeout", args.idle_timeout);
+    raw.flag("drain-timeout", args.drain_timeout);
+    raw.flag("log-format", args.log_format);
+    raw.flag("log-level", args.log_level);
+    let variables = std::env::vars_os();
+    raw.variables(variables.filter_map(|(name, text)| {
+        Some((
+            name.into_string().ok()?,
+            text.to_string_lossy().into_owned(),
+        ))
+    }));
+    if let Some(path) = path {
+        match std::fs::read_to_string(&path) {
+            Ok(text) => raw.file(&path, &text),
+            Err(error) => raw.unreadable_file(&path, &error),
+        }
+    }
+    raw
+}
+
+fn serve(config: &Config) -> io::Result<()> {
+    let control = Builder::new_current_thread()
+        .enable_all()
+        .build_local(LocalOptions::default())?;
+    control.block_on(async {
+        let (listen, admin) = bind(config)?;
+        announce(&listen, &admin)?;
+        let companies = Arc::new(Companies::default());
+        let results = Outcome::ALL.map(Outcome::code);
+        let metrics = Arc::new(Metrics::new(config.workers.get(), results));
+        let readiness = Arc::new(Readiness::default());
+        let watcher = Watcher::spawn(
+            config.source.clone(),
+            settings(config),
+            Arc::clone(&companies),
+            Arc::new(CountLoads(Arc::clone(&metrics))),
+        )
+        .map_err(io::Error::other)?;
+        let source = watcher.handle();
+        let reloader = watcher.handle();
+        let reload = ReloadHandle::new(move |options| {
+            let reloader = reloader.clone();
+            async move {
+                let options = ReloadOptions {
+                    accept_failed_tests: options.accept_failed_tests,
+                    accept_loss: options.accept_loss,
+                };
+                let stopped = reloader.reload(options).await;
+                stopped.map_err(|error| error.to_string())?;
+                reloader.failure().map_or(Ok(()), Err)
+            }
+        });
+        let server = Server {
+            companies: Arc::clone(&companies),
+            default_company: config.default_company.clone(),
+            metrics,
+            readiness: Arc::clone(&readiness),
+            reload,
+            limits: config.limits,
+        };
+        let first = listen.iter().map(ToString::to_string).next();
+        tokio::task::spawn_local(async move {
+            if source.wait_tried().await.is_ok() {
+                readiness.all_tried();
+                say_ready(&companies, &readiness, &first.unwrap_or_default());
+            }
+        });
+        let stop = stop_signal()?;
+        let served = server.run(listen, admin, stop).await;
+        // It may be in the middle of a compilation; nothing is lost when that ends with us.
+        watcher.handle().shutdown();
+        served
+    })
+}
+
+fn bind(config: &Config) -> io::Result<(Vec<Listener>, Listener)> {
+    let bind = |address: &Address| {
+        Listener::bind(address)
+            .map_err(|error| io::Error::other(format!("cannot listen on {address}: {error}")))
+    };
+    let listen = config.listen.iter().map(bind).collect::<io::Result<_>>()?;
+    Ok((listen, bind(&config.admin)?))
+}
+
+fn settings(config: &Config) -> Settings {
+    Settings {
+        only: config.companies.clone(),
+        poll_interval: config.poll_interval,
+        failed_tests: match config.failed_tests {
+            OnFailedTests::Refuse => FailedTests::Refuse,
+            OnFailedTests::Warn => FailedTests::Warn,
+        },
+        max_loss: config.max_loss,
+        ..Settings::default()
+    }
+}
+
+/// Each address on a line of its own, before anything is ready: for whoever started us on port 0.
+fn announce(listen: &[Listener], admin: &Listener) -> io::Result<()> {
+    let mut out = io::stdout().lock();
+    for listener in listen {
+        writeln!(out, "listening on {listener}")?;
+    }
+    writeln!(out, "admin on {admin}")?;
+    out.flush()
+}
+
+/// Ready when its first request signals; a second signal ends the process at once.
+fn stop_signal() -> io::Result<impl Future<Output = ()>> {
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    Ok(async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+        tokio::task::spawn_local(async move {
+            let code = tokio::select! {
+                _ = terminate.recv() => 128 + 15,
+                _ = interrupt.recv() => 128 + 2,
+            };
+            std::process::exit(code);
+        });
+    })
+}
+
+fn say_ready(companies: &Companies, readiness: &Readiness, address: &str) {
+    let names = companies.names();
+    let mut text = if readiness.is_ready(companies) {
+        format!("ready: {}\n", names.join(", "))
+    } else {
+        "not ready: no company is active; the log says why\n".to_owned()
+    };
+    if names.iter().any(|name| name == "demo") && companies.load("demo").is_some() {
+        text.push_str(&demo_check(address));
+    }
+    let mut out = io::stdout().lock();
+    // Whoever does not read our words may still want our answers.
+    let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
+}
+
+/// A check of the demo company that allows, for a shell.
+fn demo_check(address: &str) -> String {
+    let (socket, base) = match address.strip_prefix("unix:") {
+        Some(path) => (format!("--unix-socket {path} "), "http://localhost"),
+        None => (String::new(), address),
+    };
+    format!(
+        "try: curl -s {socket}{base}/demo/access/v1/evaluation -H 'Content-Type: application/json' -d '{DEMO_CHECK}'\n"
+    )
+}

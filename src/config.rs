@@ -1,0 +1,337 @@
+//! What `serve` is told: by flags, `CALLGATE_…` variables and a TOML file, in this order of weight.
+//!
+//! First everything is gathered as text with its origin ([`RawConfig`]); then all of it is read,
+//! what is outweighed too, so that one start shows every mistake; then [`Config`] holds what is
+//! ready for use.
+
+mod address;
+mod raw;
+
+use std::collections::BTreeSet;
+use std::num::NonZeroUsize;
+use std::path::PathBuf;
+use std::str::FromStr;
+use std::time::Duration;
+
+pub use address::Address;
+pub use raw::{Mistake, Origin, RawConfig, SETTINGS, Setting};
+
+use tracing_subscriber::EnvFilter;
+
+/// Where policies are.
+pub const DEFAULT_SOURCE: &str = "policies";
+/// Where checks are answered.
+pub const DEFAULT_LISTEN: &str = "127.0.0.1:7070";
+/// Where operators look.
+pub const DEFAULT_ADMIN: &str = "127.0.0.1:7071";
+/// The share of a company's users or objects that an activation may drop.
+pub const DEFAULT_MAX_LOSS: f64 = 0.2;
+/// Connections open at once on the decision listeners.
+pub const DEFAULT_MAX_CONNECTIONS: usize = 10_000;
+/// Requests under way at once.
+pub const DEFAULT_MAX_REQUESTS: usize = 4_096;
+/// From a request's first byte to the end of its head.
+pub const DEFAULT_HEADER_TIMEOUT: Duration = Duration::from_secs(10);
+/// From a request's head to the end of its body.
+pub const DEFAULT_BODY_TIMEOUT: Duration = Duration::from_secs(10);
+/// From one request to the next on a connection; longer than proxies and pools keep theirs, so
+/// that it is they who close.
+pub const DEFAULT_IDLE_TIMEOUT: Duration = Duration::from_secs(300);
+/// From the signal to stop to the end, at most.
+pub const DEFAULT_DRAIN_TIMEOUT: Duration = Duration::from_secs(10);
+/// From one look at the source to the next.
+pub const DEFAULT_POLL_INTERVAL: Duration = Duration::from_millis(500);
+/// What is logged.
+pub const DEFAULT_LOG_LEVEL: &str = "info";
+
+/// Most worker threads.
+const WORKERS_MAX: usize = 1_024;
+/// What a number of connections or requests may be.
+const COUNT_MAX: usize = 10_000_000;
+
+/// What `serve` is told, ready for use.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// A policy tree, or a folder of snapshots.
+    pub source: PathBuf,
+    /// Where checks are answered.
+    pub listen: Vec<Address>,
+    /// Where operators look.
+    pub admin: Address,
+    /// Only these companies; empty: all.
+    pub companies: BTreeSet<String>,
+    /// The company of paths that name none.
+    pub default_company: Option<String>,
+    /// Threads that decide.
+    pub workers: NonZeroUsize,
+    /// What a failed policy test does.
+    pub failed_tests: OnFailedTests,
+    /// The share of a company's users or objects that an activation may drop.
+    pub max_loss: f64,
+    /// From one look at the source to the next.
+    pub poll_interval: Duration,
+    /// How much the service takes on.
+    pub limits: Limits,
+    /// How log lines are written.
+    pub log_format: LogFormat,
+    /// What is logged: a level, or directives as of `tracing`'s `EnvFilter`.
+    pub log_level: String,
+}
+
+/// How much the service takes on, and how long it waits.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// Connections open at once on the decision listeners.
+    pub connections_max: usize,
+    /// Requests between head and answer at once; each worker takes its share.
+    pub requests_max: usize,
+    /// From a request's first byte to the end of its head.
+    pub header_timeout: Duration,
+    /// From a request's head to the end of its body.
+    pub body_timeout: Duration,
+    /// From one request to the next on a connection.
+    pub idle_timeout: Duration,
+    /// From being told to stop to the end, at most.
+    pub drain_timeout: Duration,
+}
+
+/// What a failed policy test does to an activation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OnFailedTests {
+    /// It stops it.
+    Refuse,
+    /// It is logged.
+    Warn,
+}
+
+/// How log lines are written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LogFormat {
+    /// For people.
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
+/// Reads raw values, and collects what is wrong with them.
+struct Reader<'r> {
+    raw: &'r RawConfig,
+    mistakes: Vec<Mistake>,
+}
+
+// === impl Config ===
+
+impl Config {
+    /// Reads what was gathered.
+    ///
+    /// # Errors
+    /// Every mistake that was made, in the order of the settings.
+    pub fn read(raw: &RawConfig) -> Result<Self, Vec<Mistake>> {
+        let mut read = Reader {
+            raw,
+            mistakes: raw.mistakes().to_vec(),
+        };
+        let insecure = read.one("insecure", boolean, || false);
+        let config = Self {
+            source: read.one("source", source, || PathBuf::from(DEFAULT_SOURCE)),
+            listen: read.addresses("listen", DEFAULT_LISTEN, insecure),
+            admin: read
+                .addresses("admin", DEFAULT_ADMIN, insecure)
+                .swap_remove(0),
+            companies: read.many("company", company).into_iter().collect(),
+            default_company: read.one("default-company", |text| company(text).map(Some), || None),
+            workers: read.one("workers", workers, || {
+                std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN)
+            }),
+            failed_tests: read.one("failed-tests", failed_tests, || OnFailedTests::Refuse),
+            max_loss: read.one("max-loss", share, || DEFAULT_MAX_LOSS),
+            poll_interval: read.one("poll-interval", duration, || DEFAULT_POLL_INTERVAL),
+            limits: read.limits(),
+            log_format: read.one("log-format", log_format, || LogFormat::Text),
+            log_level: read.one("log-level", log_level, || DEFAULT_LOG_LEVEL.to_owned()),
+        };
+        read.default_company_is_served(&config);
+        if read.mistakes.is_empty() {
+            Ok(config)
+        } else {
+            Err(read.mistakes)
+        }
+    }
+}
+
+// === impl Reader ===
+
+impl<'r> Reader<'r> {
+    /// The values of a setting that weigh most, each with its origin. All others are read too, for
+    /// their mistakes.
+    fn all<T>(
+        &mut self,
+        name: &str,
+        parse: impl Fn(&str) -> Result<T, String>,
+    ) -> Vec<(T, &'r Origin)> {
+        let mut heaviest = Vec::new();
+        let mut heaviest_seen = false;
+        for layer in self.raw.layers(name) {
+            for (text, origin) in layer {
+                match parse(text) {
+                    Ok(value) if !heaviest_seen => heaviest.push((value, origin)),
+                    Ok(_) => {}
+                    Err(message) => self.mistakes.push(Mistake::new(origin, &message)),
+                }
+            }
+            heaviest_seen |= !layer.is_empty();
+        }
+        heaviest
+    }
+
+    fn many<T>(&mut self, name: &str, parse: impl Fn(&str) -> Result<T, String>) -> Vec<T> {
+        let values = self.all(name, parse).into_iter();
+        values.map(|(value, _)| value).collect()
+    }
+
+    fn one<T>(
+        &mut self,
+        name: &str,
+        parse: impl Fn(&str) -> Result<T, String>,
+        default: impl FnOnce() -> T,
+    ) -> T {
+        self.many(name, parse).pop().unwrap_or_else(default)
+    }
+
+    /// Addresses, of which none may be exposed: callers prove nothing yet. Never empty.
+    fn addresses(&mut self, name: &str, default: &str, insecure: bool) -> Vec<Address> {
+        let addresses = self.all(name, Address::from_str);
+        for (address, origin) in &addresses {
+            if address.is_exposed() && !insecure {
+                let message = format!(
+                    "`{address}` can be reached from other machines, and whoever reaches it may ask \
+                     everything: use a loopback address or unix:/path, or accept that with --insecure"
+                );
+                self.mistakes.push(Mistake::new(origin, &message));
+            }
+        }
+        if addresses.is_empty() {
+            // The default can be read; the branch for when it cannot is for a mistake in this file.
+            return vec![
+                default
+                    .parse()
+                    .unwrap_or_else(|_| Address::Unix(PathBuf::new())),
+            ];
+        }
+        addresses.into_iter().map(|(address, _)| address).collect()
+    }
+
+    fn limits(&mut self) -> Limits {
+        Limits {
+            connections_max: self.one("max-connections", count, || DEFAULT_MAX_CONNECTIONS),
+            requests_max: self.one("max-requests", count, || DEFAULT_MAX_REQUESTS),
+            header_timeout: self.one("header-timeout", duration, || DEFAULT_HEADER_TIMEOUT),
+            body_timeout: self.one("body-timeout", duration, || DEFAULT_BODY_TIMEOUT),
+            idle_timeout: self.one("idle-timeout", duration, || DEFAULT_IDLE_TIMEOUT),
+            drain_timeout: self.one("drain-timeout", duration, || DEFAULT_DRAIN_TIMEOUT),
+        }
+    }
+
+    fn default_company_is_served(&mut self, config: &Config) {
+        let Some(company) = &config.default_company else {
+            return;
+        };
+        if !config.companies.is_empty() && !config.companies.contains(company) {
+            let given = self.raw.layers("default-company").into_iter().flatten();
+            if let Some((_, origin)) = given.into_iter().next() {
+                let message = format!("`{company}` is none of the companies that are served");
+                self.mistakes.push(Mistake::new(origin, &message));
+            }
+        }
+    }
+}
+
+// === reading texts ===
+
+fn boolean(text: &str) -> Result<bool, String> {
+    text.parse()
+        .map_err(|_| format!("`{text}` is neither `true` nor `false`"))
+}
+
+fn source(text: &str) -> Result<PathBuf, String> {
+    if text.contains("://") {
+        return Err(format!("`{text}`: a source is a folder, so far"));
+    }
+    Ok(PathBuf::from(text))
+}
+
+/// A company's name is a DNS label that no path begins with otherwise.
+fn company(text: &str) -> Result<String, String> {
+    let is_label = (1..=63).contains(&text.len())
+        && !text.starts_with('-')
+        && !text.ends_with('-')
+        && text
+            .bytes()
+            .all(|byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'-'));
+    if is_label && !matches!(text, "access" | "v1" | "proxy") {
+        Ok(text.to_owned())
+    } else {
+        Err(format!(
+            "`{text}` is no company's name: small letters, digits and hyphens, not `access`, `v1` or `proxy`"
+        ))
+    }
+}
+
+fn workers(text: &str) -> Result<NonZeroUsize, String> {
+    let number = text.parse().ok().filter(|number| *number <= WORKERS_MAX);
+    number
+        .and_then(NonZeroUsize::new)
+        .ok_or_else(|| format!("`{text}` is no number from 1 to {WORKERS_MAX}"))
+}
+
+fn count(text: &str) -> Result<usize, String> {
+    let number = text.parse().ok();
+    number
+        .filter(|number| (1..=COUNT_MAX).contains(number))
+        .ok_or_else(|| format!("`{text}` is no number from 1 to {COUNT_MAX}"))
+}
+
+fn share(text: &str) -> Result<f64, String> {
+    let number = text.parse().ok();
+    number
+        .filter(|number| (0.0..=1.0).contains(number))
+        .ok_or_else(|| format!("`{text}` is no share from 0 to 1, such as 0.2"))
+}
+
+fn duration(text: &str) -> Result<Duration, String> {
+    /// More than anyone waits.
+    const LONGEST: Duration = Duration::from_secs(24 * 60 * 60);
+    let duration = text.parse::<jiff::SignedDuration>().ok();
+    duration
+        .and_then(|duration| Duration::try_from(duration).ok())
+        .filter(|duration| (Duration::from_millis(1)..=LONGEST).contains(duration))
+        .ok_or_else(|| {
+            format!("`{text}` is no time from 1ms to 24h, with its unit, such as 500ms or 10s")
+        })
+}
+
+fn failed_tests(text: &str) -> Result<OnFailedTests, String> {
+    match text {
+        "refuse" => Ok(OnFailedTests::Refuse),
+        "warn" => Ok(OnFailedTests::Warn),
+        _ => Err(format!("`{text}` is neither `refuse` nor `warn`")),
+    }
+}
+
+fn log_format(text: &str) -> Result<LogFormat, String> {
+    match text {
+        "text" => Ok(LogFormat::Text),
+        "json" => Ok(LogFormat::Json),
+        _ => Err(format!("`{text}` is neither `text` nor `json`")),
+    }
+}
+
+fn log_level(text: &str) -> Result<String, String> {
+    EnvFilter::builder()
+        .parse(text)
+        .map(|_| text.to_owned())
+        .map_err(|error| format!("`{text}` is no log level: {error}"))
+}
+
+#[cfg(test)]
+mod tests;

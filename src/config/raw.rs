@@ -1,0 +1,295 @@
+//! Settings as they were given: text, and where it stands.
+
+use std::fmt;
+
+use toml::Spanned;
+use toml::de::{DeTable, DeValue};
+
+/// A setting of `serve`. Its flag is `--name`, its variable `CALLGATE_NAME`, its key in the file
+/// `name`, with `_` for `-` in the latter two.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Setting {
+    /// The name.
+    pub name: &'static str,
+    /// Whether it may be given several times: in a variable separated by commas, in the file as an
+    /// array.
+    pub repeatable: bool,
+}
+
+/// Every setting.
+pub const SETTINGS: &[Setting] = &[
+    one("source"),
+    many("listen"),
+    one("admin"),
+    many("company"),
+    one("default-company"),
+    one("workers"),
+    one("insecure"),
+    one("failed-tests"),
+    one("max-loss"),
+    one("poll-interval"),
+    one("max-connections"),
+    one("max-requests"),
+    one("header-timeout"),
+    one("body-timeout"),
+    one("idle-timeout"),
+    one("drain-timeout"),
+    one("log-format"),
+    one("log-level"),
+];
+
+/// What variables begin with.
+const PREFIX: &str = "CALLGATE_";
+
+/// The variable that names the file, which no file can.
+const CONFIG_VARIABLE: &str = "CALLGATE_CONFIG";
+
+/// The file's one table.
+const TABLE: &str = "serve";
+
+/// Where a value was given.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Origin {
+    /// By this flag.
+    Flag(&'static str),
+    /// By the argument without a flag.
+    Argument,
+    /// By this variable.
+    Variable(String),
+    /// In this file, at this line from 1.
+    File(String, usize),
+}
+
+/// Something that is wrong with the settings.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Mistake(String);
+
+/// Settings as they were given.
+#[derive(Debug, Default)]
+pub struct RawConfig {
+    flags: Vec<Given>,
+    variables: Vec<Given>,
+    file: Vec<Given>,
+    mistakes: Vec<Mistake>,
+}
+
+type Value = (String, Origin);
+
+/// A setting's values in one layer.
+#[derive(Debug)]
+struct Given {
+    name: &'static str,
+    values: Vec<Value>,
+}
+
+const fn one(name: &'static str) -> Setting {
+    Setting {
+        name,
+        repeatable: false,
+    }
+}
+
+const fn many(name: &'static str) -> Setting {
+    Setting {
+        name,
+        repeatable: true,
+    }
+}
+
+// === impl RawConfig ===
+
+impl RawConfig {
+    /// Takes in a flag's values; none: it was not given.
+    pub fn flag(&mut self, name: &'static str, values: impl IntoIterator<Item = String>) {
+        let origin = if name == "source" {
+            Origin::Argument
+        } else {
+            Origin::Flag(name)
+        };
+        let values: Vec<_> = values
+            .into_iter()
+            .map(|text| (text, origin.clone()))
+            .collect();
+        if !values.is_empty() {
+            self.flags.push(Given { name, values });
+        }
+    }
+
+    /// Takes in the variables of an environment. Those that are none of ours are passed over: a
+    /// cluster sets some of its own for a service named callgate. One that is nearly ours is a
+    /// mistake. Empty is as good as absent.
+    pub fn variables(&mut self, variables: impl IntoIterator<Item = (String, String)>) {
+        for (variable, text) in variables {
+            let ours = variable.starts_with(PREFIX) && variable != CONFIG_VARIABLE;
+            if !ours || text.is_empty() {
+                continue;
+            }
+            let known = SETTINGS.iter().find(|known| known.variable() == variable);
+            let Some(setting) = known else {
+                let near = SETTINGS.iter().map(Setting::variable);
+                if let Some(near) = nearest(&variable, near) {
+                    self.mistakes.push(Mistake(format!(
+                        "{variable}: unknown variable; did you mean {near}?"
+                    )));
+                }
+                continue;
+            };
+            let texts: Vec<_> = match setting.repeatable {
+                true => text.split(',').map(|text| text.trim().to_owned()).collect(),
+                false => vec![text],
+            };
+            let origin = Origin::Variable(variable);
+            let values = texts.into_iter().map(|text| (text, origin.clone()));
+            self.variables.push(Given {
+                name: setting.name,
+                values: values.collect(),
+            });
+        }
+    }
+
+    /// Takes in a file's text.
+    pub fn file(&mut self, path: &str, text: &str) {
+        let line = |at: usize| 1 + text.bytes().take(at).filter(|byte| *byte == b'\n').count();
+        let origin = |at: usize| Origin::File(path.to_owned(), line(at));
+        let (table, errors) = DeTable::parse_recoverable(text);
+        for error in errors {
+            let at = error.span().map_or(0, |span| span.start);
+            self.mistakes
+                .push(Mistake::new(&origin(at), error.message()));
+        }
+        for (name, value) in table.get_ref() {
+            let at = origin(name.span().start);
+            match value.get_ref().as_table() {
+                Some(table) if name.get_ref() == TABLE => self.table(table, &origin),
+                _ if name.get_ref() == TABLE => {
+                    let message = format!("`{TABLE}` must be a table: [{TABLE}]");
+                    self.mistakes.push(Mistake::new(&at, &message));
+                }
+                _ => {
+                    let message =
+                        format!("`{name}` is unknown here: settings stand in the table [{TABLE}]");
+                    self.mistakes.push(Mistake::new(&at, &message));
+                }
+            }
+        }
+    }
+
+    /// Notes a file that cannot be read.
+    pub fn unreadable_file(&mut self, path: &str, error: &std::io::Error) {
+        self.mistakes
+            .push(Mistake(format!("--config {path}: {error}")));
+    }
+
+    /// The variable that names the file, if the flag does not.
+    #[must_use]
+    pub fn config_variable() -> Option<String> {
+        std::env::var(CONFIG_VARIABLE)
+            .ok()
+            .filter(|path| !path.is_empty())
+    }
+
+    /// The values of a setting: by flags, by variables, in the file.
+    pub(super) fn layers(&self, name: &str) -> [&[Value]; 3] {
+        [&self.flags, &self.variables, &self.file].map(|layer| {
+            let given = layer.iter().find(|given| given.name == name);
+            given.map_or(&[][..], |given| &given.values)
+        })
+    }
+
+    /// What was wrong already when it was gathered.
+    pub(super) fn mistakes(&self) -> &[Mistake] {
+        &self.mistakes
+    }
+
+    fn table(&mut self, table: &DeTable<'_>, origin: &impl Fn(usize) -> Origin) {
+        for (key, value) in table {
+            let at = origin(key.span().start);
+            let known = SETTINGS.iter().find(|known| known.key() == *key.get_ref());
+            let Some(setting) = known else {
+                let near = nearest(key.get_ref(), SETTINGS.iter().map(Setting::key));
+                let near = near.map_or(String::new(), |near| format!("; did you mean `{near}`?"));
+                let message = format!("unknown setting `{key}`{near}");
+                self.mistakes.push(Mistake::new(&at, &message));
+                continue;
+            };
+            let values = match value.get_ref() {
+                DeValue::Array(items) if setting.repeatable => items.iter().collect(),
+                _ => vec![value],
+            };
+            let mut texts = Vec::new();
+            for value in values {
+                let at = origin(value.span().start);
+                match text_of(value) {
+                    Some(text) => texts.push((text, at)),
+                    None => {
+                        let found = value.get_ref().type_str();
+                        let message = format!("`{key}` cannot be of type {found}");
+                        self.mistakes.push(Mistake::new(&at, &message));
+                    }
+                }
+            }
+            self.file.push(Given {
+                name: setting.name,
+                values: texts,
+            });
+        }
+    }
+}
+
+/// A single value as text: all settings are read from text, wherever they stand.
+fn text_of(value: &Spanned<DeValue<'_>>) -> Option<String> {
+    match value.get_ref() {
+        DeValue::String(text) => Some(text.clone().into_owned()),
+        DeValue::Integer(number) if number.radix() == 10 => Some(number.as_str().to_owned()),
+        DeValue::Float(number) => Some(number.as_str().to_owned()),
+        DeValue::Boolean(value) => Some(value.to_string()),
+        _ => None,
+    }
+}
+
+fn nearest(name: &str, known: impl Iterator<Item = String>) -> Option<String> {
+    let near = known.map(|known| (strsim::damerau_levenshtein(name, &known), known));
+    let (distance, known) = near.min()?;
+    (distance <= 2).then_some(known)
+}
+
+// === impl Setting ===
+
+impl Setting {
+    /// The variable.
+    #[must_use]
+    pub fn variable(&self) -> String {
+        format!("{PREFIX}{}", self.key().to_uppercase())
+    }
+
+    /// The key in the file.
+    #[must_use]
+    pub fn key(&self) -> String {
+        self.name.replace('-', "_")
+    }
+}
+
+// === impl Mistake ===
+
+impl Mistake {
+    pub(super) fn new(origin: &Origin, message: &str) -> Self {
+        Self(format!("{origin}: {message}"))
+    }
+}
+
+impl fmt::Display for Mistake {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl fmt::Display for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Flag(name) => write!(f, "--{name}"),
+            Self::Argument => f.write_str("SOURCE"),
+            Self::Variable(name) => f.write_str(name),
+            Self::File(path, line) => write!(f, "{path}:{line}"),
+        }
+    }
+}

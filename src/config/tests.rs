@@ -1,0 +1,137 @@
+use super::*;
+
+fn raw(flags: &[(&'static str, &str)], variables: &[(&str, &str)], file: &str) -> RawConfig {
+    let mut raw = RawConfig::default();
+    for (name, text) in flags {
+        raw.flag(name, [(*text).to_owned()]);
+    }
+    let variables = variables.iter();
+    raw.variables(variables.map(|(name, text)| ((*name).to_owned(), (*text).to_owned())));
+    raw.file("callgate.toml", file);
+    raw
+}
+
+fn read(
+    flags: &[(&'static str, &str)],
+    variables: &[(&str, &str)],
+    file: &str,
+) -> Result<Config, Vec<String>> {
+    let config = Config::read(&raw(flags, variables, file));
+    config.map_err(|mistakes| mistakes.iter().map(ToString::to_string).collect())
+}
+
+#[test]
+fn nothing_said_means_the_defaults() {
+    let config = read(&[], &[], "").unwrap();
+    assert_eq!(config.source, PathBuf::from("policies"));
+    assert_eq!(config.listen, ["127.0.0.1:7070".parse().unwrap()]);
+    assert_eq!(config.admin, "127.0.0.1:7071".parse().unwrap());
+    assert_eq!(config.limits.drain_timeout, Duration::from_secs(10));
+    assert!(config.companies.is_empty());
+}
+
+#[test]
+fn flags_outweigh_variables_and_these_the_file() {
+    let file = "[serve]\nmax_loss = 0.3\nworkers = 3\ndrain_timeout = '3s'\n";
+    let variables = [("CALLGATE_MAX_LOSS", "0.2"), ("CALLGATE_WORKERS", "2")];
+    let config = read(&[("max-loss", "0.1")], &variables, file).unwrap();
+    assert_eq!(config.max_loss, 0.1);
+    assert_eq!(config.workers.get(), 2);
+    assert_eq!(config.limits.drain_timeout, Duration::from_secs(3));
+}
+
+#[test]
+fn a_list_is_outweighed_whole() {
+    let file = "[serve]\nlisten = ['127.0.0.1:1', 'unix:/run/x']\ncompany = ['a', 'b']\n";
+    let config = read(
+        &[("listen", "[::1]:2")],
+        &[("CALLGATE_COMPANY", "c, d")],
+        file,
+    )
+    .unwrap();
+    assert_eq!(config.listen, ["[::1]:2".parse().unwrap()]);
+    assert_eq!(config.companies, ["c", "d"].map(str::to_owned).into());
+    let config = read(&[], &[], file).unwrap();
+    assert_eq!(config.listen.len(), 2);
+}
+
+#[test]
+fn all_mistakes_of_all_three_are_told_with_their_places() {
+    let file = "[serve]\nmax_los = 0.1\nworkers = 0\nlisten = [[1]]\n\n[proxi]\n";
+    let variables = [
+        ("CALLGATE_POLL_INTERVAL", "10"),
+        ("CALLGATE_LISTENN", "127.0.0.1:1"),
+    ];
+    let flags = [("max-loss", "2"), ("workers", "2"), ("admin", "7071")];
+    let mistakes = read(&flags, &variables, file).unwrap_err();
+    for beginning in [
+        "--max-loss: `2`",
+        "--admin: `7071`",
+        "CALLGATE_POLL_INTERVAL: `10`",
+        "CALLGATE_LISTENN: unknown variable; did you mean CALLGATE_LISTEN?",
+        "callgate.toml:2: unknown setting `max_los`; did you mean `max_loss`?",
+        "callgate.toml:3: `0`",
+        "callgate.toml:4: `listen` cannot be of type array",
+        "callgate.toml:6: `proxi`",
+    ] {
+        let told = mistakes.iter().any(|told| told.starts_with(beginning));
+        assert!(told, "no `{beginning}` in {mistakes:#?}");
+    }
+    assert_eq!(mistakes.len(), 8, "{mistakes:#?}");
+}
+
+#[test]
+fn a_file_that_is_no_toml_is_told_with_its_lines() {
+    let mistakes = read(&[], &[], "[serve]\nworkers = = 2\n").unwrap_err();
+    assert!(mistakes[0].starts_with("callgate.toml:2: "), "{mistakes:?}");
+}
+
+#[test]
+fn an_exposed_address_needs_insecure_on_both_listeners() {
+    for name in ["listen", "admin"] {
+        let mistakes = read(&[(name, "0.0.0.0:7070")], &[], "").unwrap_err();
+        assert_eq!(mistakes.len(), 1);
+        assert!(mistakes[0].starts_with(&format!("--{name}: `0.0.0.0:7070`")));
+        assert!(mistakes[0].contains("--insecure"), "{mistakes:?}");
+        let flags = [(name, "0.0.0.0:7070"), ("insecure", "true")];
+        assert!(read(&flags, &[], "").is_ok());
+    }
+    assert!(
+        read(
+            &[("listen", "0.0.0.0:1")],
+            &[("CALLGATE_INSECURE", "true")],
+            ""
+        )
+        .is_ok()
+    );
+}
+
+#[test]
+fn variables_of_others_are_passed_over() {
+    let variables = [
+        ("CALLGATE_PORT", "tcp://10.0.0.1:7070"),
+        ("CALLGATE_SERVICE_HOST", "10.0.0.1"),
+        ("CALLGATE_CONFIG", "x.toml"),
+        ("CALLGATE_ADMIN", ""),
+        ("PATH", "/bin"),
+    ];
+    assert!(read(&[], &variables, "").is_ok());
+}
+
+#[test]
+fn the_default_company_is_one_that_is_served() {
+    let flags = [("company", "acme"), ("default-company", "other")];
+    let mistakes = read(&flags, &[], "").unwrap_err();
+    assert_eq!(
+        mistakes,
+        ["--default-company: `other` is none of the companies that are served"]
+    );
+}
+
+#[test]
+fn every_setting_has_its_variable_and_key() {
+    let setting = SETTINGS.iter().find(|known| known.name == "max-loss");
+    let setting = setting.unwrap();
+    assert_eq!(setting.variable(), "CALLGATE_MAX_LOSS");
+    assert_eq!(setting.key(), "max_loss");
+}

@@ -1,0 +1,296 @@
+//! The admin listener: `/livez`, `/readyz`, `/metrics`, `/v1/snapshots`, `POST /v1/reload`.
+//!
+//! It runs beside the workers, on the control runtime: whatever is asked here, decisions go on.
+
+use std::convert::Infallible;
+use std::fmt::Write;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use http_body_util::Full;
+use hyper::body::{Body, Bytes, Incoming};
+use hyper::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, EXPECT, HeaderValue};
+use hyper::http::request::Parts;
+use hyper::{Method, Request, Response, StatusCode};
+use serde::Deserialize;
+use tokio::sync::watch;
+
+use super::company_metrics;
+use super::connection::{self, http};
+use super::listener::Listener;
+use super::pace::{Pace, Paces, TICK};
+use super::readiness::is_active;
+use super::reload::{ReloadHandle, ReloadOptions};
+use super::respond::{AnswerBody, json};
+use super::snapshots::snapshots;
+use super::{Shared, body};
+
+/// How long the body of a request may take.
+const BODY_TIME: Duration = Duration::from_secs(10);
+
+const TEXT: &str = "text/plain; charset=utf-8";
+const JSON: &str = "application/json";
+/// The Prometheus text format.
+const METRICS: &str = "text/plain; version=0.0.4; charset=utf-8";
+
+/// What the admin listener's requests share.
+pub(super) struct Admin {
+    shared: Arc<Shared>,
+    reload: ReloadHandle,
+    paces: Paces,
+}
+
+/// What is answered.
+struct Page {
+    status: StatusCode,
+    kind: &'static str,
+    body: Bytes,
+    allow: Option<&'static str>,
+}
+
+/// The body of `POST /v1/reload`.
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct ReloadBody {
+    accept_failed_tests: bool,
+    accept_loss: bool,
+}
+
+// === impl Admin ===
+
+impl Admin {
+    pub(super) fn new(shared: Arc<Shared>, reload: ReloadHandle) -> Rc<Self> {
+        Rc::new(Self {
+            paces: Paces::new(&shared.limits),
+            shared,
+            reload,
+        })
+    }
+
+    /// Serves until `stopped` is set: after the last worker has gone.
+    pub(super) async fn run(
+        self: Rc<Self>,
+        listener: Listener,
+        mut stopped: watch::Receiver<bool>,
+    ) {
+        let http = Rc::new(http());
+        let mut tick = tokio::time::interval(TICK);
+        loop {
+            let accepted = tokio::select! {
+                accepted = listener.accept() => accepted,
+                _ = tick.tick() => {
+                    self.paces.tick();
+                    continue;
+                }
+                _ = stopped.wait_for(|stopped| *stopped) => return,
+            };
+            let stream = match accepted {
+                Ok(stream) => stream,
+                Err(error) => {
+                    tracing::warn!(%error, "no admin connection can be accepted");
+                    tokio::time::sleep(TICK).await;
+                    continue;
+                }
+            };
+            if self.paces.count() >= ADMIN_CONNECTIONS_MAX {
+                continue;
+            }
+            let (admin, http, pace) = (Rc::clone(&self), Rc::clone(&http), self.paces.add());
+            tokio::task::spawn_local(async move {
+                let service = hyper::service::service_fn(|request| {
+                    Rc::clone(&admin).answer(Rc::clone(&pace), request)
+                });
+                connection::serve(&http, stream, &pace, service).await;
+            });
+        }
+    }
+
+    async fn answer(
+        self: Rc<Self>,
+        pace: Rc<Pace>,
+        request: Request<Incoming>,
+    ) -> Result<Response<AnswerBody>, Infallible> {
+        pace.request_began();
+        let (head, mut body) = request.into_parts();
+        let page = self.page(&head, &mut body).await;
+        pace.request_ended();
+        if !body.is_end_stream() {
+            let awaits_continue = head.headers.contains_key(EXPECT);
+            body::leave(body, &pace, awaits_continue, BODY_TIME);
+        }
+        Ok(page.into_response())
+    }
+
+    async fn page(&self, head: &Parts, body: &mut Incoming) -> Page {
+        let read = matches!(head.method, Method::GET | Method::HEAD);
+        let query = head.uri.query().unwrap_or("");
+        match head.uri.path() {
+            "/livez" if read => Page::text(StatusCode::OK, "ok\n"),
+            "/readyz" if read => self.readyz(query),
+            "/metrics" if read => self.metrics(),
+            "/v1/snapshots" if read => self.snapshots(StatusCode::OK, None),
+            "/livez" | "/readyz" | "/metrics" | "/v1/snapshots" => Page::wrong_method("GET, HEAD"),
+            "/v1/reload" if head.method == Method::POST => self.reload(body).await,
+            "/v1/reload" => Page::wrong_method("POST"),
+            _ => Page::error(
+                StatusCode::NOT_FOUND,
+                "unknown_path",
+                "there is nothing here",
+            ),
+        }
+    }
+
+    /// `?company=NAME`: whether that one is active; `?verbose`: each company.
+    fn readyz(&self, query: &str) -> Page {
+        let companies = &self.shared.companies;
+        let readiness = &self.shared.readiness;
+        let pairs = query
+            .split('&')
+            .map(|pair| pair.split_once('=').unwrap_or((pair, "")));
+        let (mut company, mut verbose) = (None, false);
+        for (name, value) in pairs {
+            match name {
+                "company" => company = Some(value),
+                "verbose" => verbose = true,
+                _ => {}
+            }
+        }
+        let ready = match company {
+            None => readiness.is_ready(companies),
+            Some(company) => is_active(companies, company) && !readiness.is_stopping(),
+        };
+        let mut text = String::new();
+        if verbose {
+            let tried = if readiness.is_starting() { '-' } else { '+' };
+            let _ = writeln!(text, "[{tried}] every company tried");
+            for name in companies.names() {
+                let active = if is_active(companies, &name) {
+                    '+'
+                } else {
+                    '-'
+                };
+                let _ = writeln!(text, "[{active}] {name}");
+            }
+            if readiness.is_stopping() {
+                text.push_str("[-] stopping\n");
+            }
+        }
+        text.push_str(if ready { "ready\n" } else { "not ready\n" });
+        let status = if ready {
+            StatusCode::OK
+        } else {
+            StatusCode::SERVICE_UNAVAILABLE
+        };
+        Page::text(status, text)
+    }
+
+    fn metrics(&self) -> Page {
+        let now = SystemTime::now();
+        let more = company_metrics::families(&self.shared.companies, now);
+        match self.shared.metrics.text(more) {
+            Ok(text) => Page {
+                kind: METRICS,
+                ..Page::text(StatusCode::OK, text)
+            },
+            Err(error) => {
+                let status = StatusCode::INTERNAL_SERVER_ERROR;
+                Page::error(status, "internal", &error.to_string())
+            }
+        }
+    }
+
+    fn snapshots(&self, status: StatusCode, error: Option<&str>) -> Page {
+        let body = snapshots(&self.shared.companies, SystemTime::now(), error);
+        Page {
+            status,
+            kind: JSON,
+            body: json(&body),
+            allow: None,
+        }
+    }
+
+    async fn reload(&self, body: &mut Incoming) -> Page {
+        let bad = |message: &str| Page::error(StatusCode::BAD_REQUEST, "invalid_body", message);
+        let body = match body::collect(body, BODY_TIME).await {
+            Ok(body) => body,
+            Err(body::BodyError::TooLarge) => {
+                let status = StatusCode::PAYLOAD_TOO_LARGE;
+                return Page::error(status, "body_too_large", "the body is too large");
+            }
+            Err(_) => return bad("the body did not come whole"),
+        };
+        let options = match reload_body(&body) {
+            Ok(options) => options,
+            Err(error) => return bad(&format!("the body is no valid JSON: {error}")),
+        };
+        let options = ReloadOptions {
+            accept_failed_tests: options.accept_failed_tests,
+            accept_loss: options.accept_loss,
+        };
+        match self.reload.call(options).await {
+            Ok(()) => self.snapshots(StatusCode::OK, None),
+            Err(error) => self.snapshots(StatusCode::BAD_GATEWAY, Some(&error)),
+        }
+    }
+}
+
+/// An object, or nothing; a list is no struct here, as it would be to serde alone.
+fn reload_body(body: &[u8]) -> serde_json::Result<ReloadBody> {
+    if body.is_empty() {
+        return Ok(ReloadBody::default());
+    }
+    let members: serde_json::Map<_, _> = serde_json::from_slice(body)?;
+    serde_json::from_value(serde_json::Value::Object(members))
+}
+
+/// Admin connections at once; those beyond are closed.
+const ADMIN_CONNECTIONS_MAX: usize = 256;
+
+// === impl Page ===
+
+impl Page {
+    fn text(status: StatusCode, text: impl Into<Bytes>) -> Self {
+        Self {
+            status,
+            kind: TEXT,
+            body: text.into(),
+            allow: None,
+        }
+    }
+
+    fn error(status: StatusCode, code: &str, message: &str) -> Self {
+        let error = serde_json::json!({ "error": { "code": code, "message": message } });
+        Self {
+            status,
+            kind: JSON,
+            body: json(&error),
+            allow: None,
+        }
+    }
+
+    fn wrong_method(allow: &'static str) -> Self {
+        let message = format!("this path takes {allow}");
+        let page = Self::error(
+            StatusCode::METHOD_NOT_ALLOWED,
+            "method_not_allowed",
+            &message,
+        );
+        Self {
+            allow: Some(allow),
+            ..page
+        }
+    }
+
+    fn into_response(self) -> Response<AnswerBody> {
+        let mut response = Response::new(Full::new(self.body));
+        *response.status_mut() = self.status;
+        let headers = response.headers_mut();
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static(self.kind));
+        headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        if let Some(allow) = self.allow {
+            headers.insert(ALLOW, HeaderValue::from_static(allow));
+        }
+        response
+    }
+}

@@ -1,0 +1,121 @@
+//! A request's body: read whole, in bounds of size and time, or left so that the connection is in
+//! no doubt.
+
+use std::future::{Future, poll_fn};
+use std::pin::{Pin, pin};
+use std::rc::Rc;
+use std::task::Poll;
+use std::time::Duration;
+
+use http_body_util::BodyExt;
+use hyper::body::{Body, Bytes, Incoming};
+
+use super::pace::Pace;
+
+/// The largest body that is read.
+pub const BODY_BYTES_MAX: usize = 1 << 20;
+
+/// How much of a body that nobody wants is read and thrown away, so that the connection can go on.
+const UNWANTED_BYTES_MAX: usize = 8 << 20;
+
+/// Why a body was not read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum BodyError {
+    /// It is larger than [`BODY_BYTES_MAX`].
+    TooLarge,
+    /// It did not come in time.
+    TooSlow,
+    /// The connection broke, or its framing is wrong.
+    Broken,
+}
+
+/// Reads the body whole; in one piece, as it mostly comes, it is not copied.
+pub(super) async fn collect(body: &mut Incoming, time: Duration) -> Result<Bytes, BodyError> {
+    if body.size_hint().lower() > BODY_BYTES_MAX as u64 {
+        return Err(BodyError::TooLarge);
+    }
+    in_time(time, read_to_end(body))
+        .await
+        .unwrap_or(Err(BodyError::TooSlow))
+}
+
+async fn read_to_end(body: &mut Incoming) -> Result<Bytes, BodyError> {
+    let mut first = Bytes::new();
+    let mut rest = Vec::new();
+    while !body.is_end_stream() {
+        let Some(frame) = body.frame().await else {
+            break;
+        };
+        let Ok(data) = frame.map_err(|_| BodyError::Broken)?.into_data() else {
+            continue; // trailers, which say nothing to us
+        };
+        if first.is_empty() && rest.is_empty() {
+            first = data;
+        } else {
+            if rest.is_empty() {
+                rest.extend_from_slice(&first);
+            }
+            rest.extend_from_slice(&data);
+        }
+        if first.len().max(rest.len()) > BODY_BYTES_MAX {
+            return Err(BodyError::TooLarge);
+        }
+    }
+    Ok(if rest.is_empty() { first } else { rest.into() })
+}
+
+/// Leaves a body that will not be read, after its answer: what comes of it is thrown away, within
+/// bounds, so that the next request on the connection begins where it should. Returns whether the
+/// connection can go on after that; else the answer must say that it closes.
+pub(super) fn leave(
+    mut body: Incoming,
+    pace: &Rc<Pace>,
+    awaits_continue: bool,
+    time: Duration,
+) -> bool {
+    if body.is_end_stream() {
+        return true;
+    }
+    pace.left_unread();
+    if awaits_continue {
+        // To read would be to ask for it; and whether the client sends it nonetheless, nobody knows.
+        return false;
+    }
+    let goes_on = body.size_hint().lower() <= UNWANTED_BYTES_MAX as u64;
+    let pace = Rc::clone(pace);
+    tokio::task::spawn_local(in_time(time, async move {
+        let mut thrown = 0;
+        while let Some(Ok(frame)) = body.frame().await {
+            thrown += frame.data_ref().map_or(0, Bytes::len);
+            if thrown > UNWANTED_BYTES_MAX {
+                return;
+            }
+        }
+        pace.all_read();
+    }));
+    goes_on
+}
+
+/// The future's output, if it comes in time. A future that is ready when it is first asked, or
+/// after its connection's turn, sets no timer: so it is with nearly every body.
+async fn in_time<F: Future>(time: Duration, future: F) -> Option<F::Output> {
+    let mut future = pin!(future);
+    if let Some(output) = in_two_polls(future.as_mut()).await {
+        return Some(output);
+    }
+    tokio::time::timeout(time, future).await.ok()
+}
+
+async fn in_two_polls<F: Future>(mut future: Pin<&mut F>) -> Option<F::Output> {
+    let mut again = false;
+    poll_fn(|cx| match future.as_mut().poll(cx) {
+        Poll::Ready(output) => Poll::Ready(Some(output)),
+        Poll::Pending if again => Poll::Ready(None),
+        Poll::Pending => {
+            again = true;
+            cx.waker().wake_by_ref();
+            Poll::Pending
+        }
+    })
+    .await
+}

@@ -1,0 +1,132 @@
+//! The service: a decision listener whose workers decide, and an admin listener beside them.
+//!
+//! One thread runs the acceptors, the admin listener and whatever else waits (the control
+//! runtime, which is the caller's); each worker is a thread with a runtime of its own. An acceptor
+//! gives each new connection to the next worker, which keeps it. Decisions never run on the control
+//! runtime, and nothing but decisions runs on a worker.
+//!
+//! A request's way: [`worker`] (limits, counts) → [`routes`] → [`authzen`] (body, one look at the
+//! company's snapshot, decision) → [`respond`].
+
+mod acceptor;
+mod admin;
+mod authzen;
+mod body;
+mod company_metrics;
+mod connection;
+mod evaluation;
+mod json;
+mod listener;
+mod pace;
+mod readiness;
+mod reload;
+mod respond;
+mod routes;
+mod snapshots;
+mod stream;
+mod worker;
+
+use std::future::Future;
+use std::io;
+use std::sync::Arc;
+
+use tokio::sync::watch;
+use tokio::task::spawn_local;
+
+pub use body::BODY_BYTES_MAX;
+pub use connection::HEADER_BYTES_MAX;
+pub use json::NESTING_MAX;
+pub use listener::Listener;
+pub use readiness::Readiness;
+pub use reload::{ReloadHandle, ReloadOptions};
+
+use crate::companies::Companies;
+use crate::config::Limits;
+use crate::telemetry::Metrics;
+
+/// Everything that the service needs to know.
+pub struct Server {
+    /// For whom it decides.
+    pub companies: Arc<Companies>,
+    /// For whom it decides where a path names nobody.
+    pub default_company: Option<String>,
+    /// Where it counts; it has as many workers as this has shards.
+    pub metrics: Arc<Metrics>,
+    /// Whether to send requests here.
+    pub readiness: Arc<Readiness>,
+    /// How `POST /v1/reload` looks at the source.
+    pub reload: ReloadHandle,
+    /// How much it takes on.
+    pub limits: Limits,
+}
+
+/// What all workers, and the admin listener, know.
+struct Shared {
+    companies: Arc<Companies>,
+    default_company: Option<String>,
+    metrics: Arc<Metrics>,
+    readiness: Arc<Readiness>,
+    limits: Limits,
+}
+
+// === impl Server ===
+
+impl Server {
+    /// Serves until `stop` is ready; then it is not ready first, accepts nothing more, finishes
+    /// what runs, and returns when that is done or the drain timeout has passed.
+    ///
+    /// It must be called on a `tokio::runtime::LocalRuntime`, the control runtime.
+    ///
+    /// # Errors
+    /// A worker's thread cannot be started.
+    pub async fn run(
+        self,
+        decision: Vec<Listener>,
+        admin: Listener,
+        stop: impl Future<Output = ()>,
+    ) -> io::Result<()> {
+        let shared = Arc::new(Shared {
+            companies: self.companies,
+            default_company: self.default_company,
+            metrics: self.metrics,
+            readiness: self.readiness,
+            limits: self.limits,
+        });
+        let (stopping, is_stopping) = watch::channel(false);
+        let (stopped, is_stopped) = watch::channel(false);
+        let workers = 0..shared.metrics.shards().len();
+        let workers = workers
+            .map(|number| worker::Thread::start(number, Arc::clone(&shared), is_stopping.clone()))
+            .collect::<io::Result<Vec<_>>>()?;
+        let (senders, threads): (Vec<_>, Vec<_>) = workers
+            .into_iter()
+            .map(|worker| (worker.connections, worker.thread))
+            .unzip();
+        let dispatch = Arc::new(acceptor::Dispatch::new(
+            senders,
+            Arc::clone(&shared.metrics),
+            shared.limits.connections_max,
+        ));
+        for listener in decision {
+            spawn_local(Arc::clone(&dispatch).accept(listener, is_stopping.clone()));
+        }
+        drop(dispatch);
+        let admin_page = admin::Admin::new(Arc::clone(&shared), self.reload);
+        let admin = spawn_local(admin_page.run(admin, is_stopped));
+
+        stop.await;
+        shared.readiness.stop();
+        tracing::info!("stopping: finishing what runs");
+        let _ = stopping.send(true);
+        // The admin listener goes on until the last answer is given, so that it can be watched.
+        let joined = tokio::task::spawn_blocking(move || {
+            threads.into_iter().all(|thread| thread.join().is_ok())
+        });
+        if !joined.await.unwrap_or(false) {
+            tracing::error!("a worker ended by a bug");
+        }
+        let _ = stopped.send(true);
+        let _ = admin.await;
+        Ok(())
+    }
+}

@@ -1,0 +1,329 @@
+//! Outcomes → HTTP: the one place that knows status codes, headers and the form of an error.
+
+use std::borrow::Cow;
+use std::cell::{Cell, RefCell};
+use std::hash::{BuildHasher, RandomState};
+
+use http_body_util::Full;
+use hyper::body::Bytes;
+use hyper::header::{
+    ALLOW, CONNECTION, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER,
+};
+use hyper::{Response, StatusCode};
+use serde::Serialize;
+
+use crate::decide::Explanation;
+use crate::telemetry::Code;
+
+/// What an answer's body is.
+pub(super) type AnswerBody = Full<Bytes>;
+
+const REVISION: HeaderName = HeaderName::from_static("callgate-revision");
+pub(super) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+const JSON: HeaderValue = HeaderValue::from_static("application/json");
+const CLOSE: HeaderValue = HeaderValue::from_static("close");
+
+/// When to try again, in seconds: what is full empties in milliseconds, and a company's first
+/// snapshot is compiled in seconds.
+const RETRY_SECONDS: HeaderValue = HeaderValue::from_static("1");
+
+/// What is answered.
+#[derive(Debug)]
+pub(super) struct Answer {
+    pub(super) code: Code,
+    body: Bytes,
+    revision: Option<HeaderValue>,
+    allow: Option<&'static str>,
+    close: bool,
+}
+
+/// Why a request gets no decision.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Refusal {
+    status: Code,
+    pub(super) code: RefusalCode,
+    /// For people.
+    pub(super) message: Cow<'static, str>,
+}
+
+/// The code of an error's body.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum RefusalCode {
+    WrongContentType,
+    EmptyBody,
+    InvalidJson,
+    MissingMember,
+    EmptyMember,
+    WrongType,
+    UnknownMember,
+    BrokenBody,
+    BodyTooSlow,
+    BodyTooLarge,
+    HeadTooLarge,
+    UnknownPath,
+    MethodNotAllowed,
+    UnknownCompany,
+    NoActiveSnapshot,
+    GenerationNotReached,
+    TooManyRequests,
+    Internal,
+}
+
+/// Makes the ids of requests that bring none, and keeps the header of the last revision.
+pub(super) struct Headers {
+    /// Which process and worker makes the ids.
+    prefix: String,
+    requests: Cell<u64>,
+    revision: RefCell<HeaderValue>,
+}
+
+#[derive(Serialize)]
+struct Explained<'a> {
+    decision: bool,
+    context: ExplainedContext<'a>,
+}
+
+#[derive(Serialize)]
+struct ExplainedContext<'a> {
+    reason: &'a str,
+    revision: &'a str,
+    steps: &'a [String],
+}
+
+#[derive(Serialize)]
+struct ErrorBody<'a> {
+    error: ErrorMembers<'a>,
+}
+
+#[derive(Serialize)]
+struct ErrorMembers<'a> {
+    code: &'a str,
+    message: &'a str,
+}
+
+// === impl Answer ===
+
+impl Answer {
+    /// A decision, and nothing else.
+    pub(super) const fn decision(allow: bool) -> Self {
+        // Proxies compare this byte by byte.
+        Self::ok(Bytes::from_static(if allow {
+            br#"{"decision":true}"#
+        } else {
+            br#"{"decision":false}"#
+        }))
+    }
+
+    /// A decision with its reason and steps.
+    pub(super) fn explained(allow: bool, explanation: &Explanation, revision: &str) -> Self {
+        Self::ok(json(&Explained {
+            decision: allow,
+            context: ExplainedContext {
+                reason: &explanation.reason,
+                revision,
+                steps: &explanation.steps,
+            },
+        }))
+    }
+
+    /// No decision.
+    pub(super) fn refused(refusal: &Refusal) -> Self {
+        Self {
+            code: refusal.status,
+            body: json(&ErrorBody {
+                error: ErrorMembers {
+                    code: refusal.code.name(),
+                    message: &refusal.message,
+                },
+            }),
+            revision: None,
+            allow: None,
+            close: false,
+        }
+    }
+
+    /// The same, from the snapshot of this revision.
+    pub(super) fn of_revision(mut self, revision: HeaderValue) -> Self {
+        self.revision = Some(revision);
+        self
+    }
+
+    /// The same, naming the one method allowed.
+    pub(super) const fn allowing(mut self, method: &'static str) -> Self {
+        self.allow = Some(method);
+        self
+    }
+
+    /// The same, after which the connection is closed.
+    pub(super) const fn closing(mut self) -> Self {
+        self.close = true;
+        self
+    }
+
+    const fn ok(body: Bytes) -> Self {
+        Self {
+            code: Code::Ok,
+            body,
+            revision: None,
+            allow: None,
+            close: false,
+        }
+    }
+
+    /// The answer as HTTP.
+    pub(super) fn into_response(self, request_id: HeaderValue) -> Response<AnswerBody> {
+        let mut response = Response::new(Full::new(self.body));
+        *response.status_mut() = status(self.code);
+        let mut headers = HeaderMap::with_capacity(4);
+        headers.insert(CONTENT_TYPE, JSON);
+        headers.insert(REQUEST_ID, request_id);
+        if let Some(revision) = self.revision {
+            headers.insert(REVISION, revision);
+        }
+        if let Some(allow) = self.allow {
+            headers.insert(ALLOW, HeaderValue::from_static(allow));
+        }
+        if self.code == Code::Unavailable {
+            headers.insert(RETRY_AFTER, RETRY_SECONDS);
+        }
+        if self.close {
+            headers.insert(CONNECTION, CLOSE);
+        }
+        *response.headers_mut() = headers;
+        response
+    }
+}
+
+impl From<Refusal> for Answer {
+    fn from(refusal: Refusal) -> Self {
+        Self::refused(&refusal)
+    }
+}
+
+// === impl Refusal ===
+
+impl Refusal {
+    #[cold]
+    pub(super) fn new(
+        status: Code,
+        code: RefusalCode,
+        message: impl Into<Cow<'static, str>>,
+    ) -> Self {
+        Self {
+            status,
+            code,
+            message: message.into(),
+        }
+    }
+
+    /// The request itself is wrong.
+    #[cold]
+    pub(super) fn bad(code: RefusalCode, message: impl Into<Cow<'static, str>>) -> Self {
+        Self::new(Code::BadRequest, code, message)
+    }
+}
+
+impl RefusalCode {
+    const fn name(self) -> &'static str {
+        match self {
+            Self::WrongContentType => "wrong_content_type",
+            Self::EmptyBody => "empty_body",
+            Self::InvalidJson => "invalid_json",
+            Self::MissingMember => "missing_member",
+            Self::EmptyMember => "empty_member",
+            Self::WrongType => "wrong_type",
+            Self::UnknownMember => "unknown_member",
+            Self::BrokenBody => "broken_body",
+            Self::BodyTooSlow => "body_too_slow",
+            Self::BodyTooLarge => "body_too_large",
+            Self::HeadTooLarge => "head_too_large",
+            Self::UnknownPath => "unknown_path",
+            Self::MethodNotAllowed => "method_not_allowed",
+            Self::UnknownCompany => "unknown_company",
+            Self::NoActiveSnapshot => "no_active_snapshot",
+            Self::GenerationNotReached => "generation_not_reached",
+            Self::TooManyRequests => "too_many_requests",
+            Self::Internal => "internal",
+        }
+    }
+}
+
+// === impl Headers ===
+
+impl Headers {
+    /// For the worker of this number.
+    pub(super) fn new(worker: usize) -> Self {
+        // The seed of a hasher is random in each process, which is all that is needed here.
+        let process = RandomState::new().hash_one(std::process::id()) >> 32;
+        Self {
+            prefix: format!("{process:08x}-{worker:02x}-"),
+            requests: Cell::new(0),
+            revision: RefCell::new(HeaderValue::from_static("")),
+        }
+    }
+
+    /// An id that no other request has.
+    pub(super) fn request_id(&self) -> HeaderValue {
+        let number = self.requests.get();
+        self.requests.set(number.wrapping_add(1));
+        let mut id = String::with_capacity(self.prefix.len() + 16);
+        id.push_str(&self.prefix);
+        for digit in (0..16).rev() {
+            let digit = (number >> (4 * digit)) as u32 & 0xf;
+            id.push(char::from_digit(digit, 16).unwrap_or('0'));
+        }
+        HeaderValue::try_from(id).unwrap_or(HeaderValue::from_static(""))
+    }
+
+    /// The header's value for a revision. The last one is kept: mostly it is the next one too.
+    pub(super) fn revision(&self, revision: &str) -> HeaderValue {
+        let mut last = self.revision.borrow_mut();
+        if last.as_bytes() != revision.as_bytes() {
+            *last = HeaderValue::from_str(revision).unwrap_or(HeaderValue::from_static(""));
+        }
+        last.clone()
+    }
+}
+
+const fn status(code: Code) -> StatusCode {
+    match code {
+        Code::Ok => StatusCode::OK,
+        Code::BadRequest => StatusCode::BAD_REQUEST,
+        Code::NotFound => StatusCode::NOT_FOUND,
+        Code::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
+        Code::RequestTimeout => StatusCode::REQUEST_TIMEOUT,
+        Code::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+        Code::HeadTooLarge => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
+        Code::Internal => StatusCode::INTERNAL_SERVER_ERROR,
+        Code::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
+    }
+}
+
+/// Bodies of ours are structs of text and numbers: they can always be written.
+pub(super) fn json(body: &impl Serialize) -> Bytes {
+    serde_json::to_vec(body).unwrap_or_default().into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_request_gets_an_id_of_its_own() {
+        let headers = Headers::new(3);
+        let ids = [headers.request_id(), headers.request_id()];
+        let ids = ids.map(|id| id.to_str().unwrap().to_owned());
+        assert_ne!(ids[0], ids[1]);
+        assert_eq!(ids[0].len(), 28);
+        assert_eq!(ids[0][8..12], *"-03-");
+        assert_ne!(Headers::new(3).request_id(), ids[0]);
+    }
+
+    #[test]
+    fn the_revision_is_the_snapshots_even_when_it_changes() {
+        let headers = Headers::new(0);
+        for revision in ["aa", "aa", "bb", "aa"] {
+            assert_eq!(headers.revision(revision), revision);
+        }
+    }
+}

@@ -1,0 +1,158 @@
+//! A connection's bytes, and what they tell of its client's pace.
+
+use std::io;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::task::{Context, Poll, ready};
+
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::{TcpStream, UnixStream};
+
+use super::pace::Pace;
+
+/// Bytes read and thrown away, at most, from a client that still sends when its connection closes.
+const LINGER_BYTES_MAX: usize = 1 << 20;
+
+/// A connection as the operating system gave it.
+pub(super) enum Stream {
+    Tcp(TcpStream),
+    Unix(UnixStream),
+}
+
+/// A connection that belongs to no runtime, on its way from the acceptor to a worker.
+pub(super) enum Detached {
+    Tcp(std::net::TcpStream),
+    Unix(std::os::unix::net::UnixStream),
+}
+
+/// A connection whose reads are noted, and which is closed so that the client reads the last answer.
+pub(super) struct Paced {
+    stream: Stream,
+    pace: Rc<Pace>,
+    closing: Closing,
+}
+
+/// How far the closing of a connection has come.
+enum Closing {
+    NotYet,
+    /// The client was told that nothing more comes; this many bytes of it were thrown away.
+    Lingering(usize),
+    Done,
+}
+
+// === impl Stream ===
+
+impl Stream {
+    /// Takes the connection off this thread's runtime.
+    pub(super) fn detach(self) -> io::Result<Detached> {
+        match self {
+            Self::Tcp(stream) => stream.into_std().map(Detached::Tcp),
+            Self::Unix(stream) => stream.into_std().map(Detached::Unix),
+        }
+    }
+
+    pub(super) fn either(&mut self) -> Pin<&mut dyn Either> {
+        match self {
+            Self::Tcp(stream) => Pin::new(stream),
+            Self::Unix(stream) => Pin::new(stream),
+        }
+    }
+}
+
+/// What both kinds of connection are.
+pub(super) trait Either: AsyncRead + AsyncWrite + Unpin {}
+impl Either for TcpStream {}
+impl Either for UnixStream {}
+
+// === impl Detached ===
+
+impl Detached {
+    /// Puts the connection on this thread's runtime.
+    pub(super) fn attach(self) -> io::Result<Stream> {
+        match self {
+            Self::Tcp(stream) => TcpStream::from_std(stream).map(Stream::Tcp),
+            Self::Unix(stream) => UnixStream::from_std(stream).map(Stream::Unix),
+        }
+    }
+}
+
+// === impl Paced ===
+
+impl Paced {
+    pub(super) fn new(stream: Stream, pace: Rc<Pace>) -> Self {
+        Self {
+            stream,
+            pace,
+            closing: Closing::NotYet,
+        }
+    }
+}
+
+impl AsyncRead for Paced {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let before = buf.filled().len();
+        let polled = self.stream.either().poll_read(cx, buf);
+        if let Some(read) = buf.filled().get(before..).filter(|read| !read.is_empty()) {
+            self.pace.read(read);
+        }
+        polled
+    }
+}
+
+impl AsyncWrite for Paced {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        self.stream.either().poll_write(cx, buf)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bufs: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        self.stream.either().poll_write_vectored(cx, bufs)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        true
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.stream.either().poll_flush(cx)
+    }
+
+    /// Closes the connection. Where the client is still sending what nobody will read (its head
+    /// or body was refused), that is read and thrown away for a while: the kernel would answer
+    /// it with a reset, and that would destroy the answer on its way.
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if matches!(self.closing, Closing::NotYet) {
+            ready!(self.stream.either().poll_shutdown(cx))?;
+            self.closing = if self.pace.has_unread() {
+                self.pace.lingers();
+                Closing::Lingering(0)
+            } else {
+                Closing::Done
+            };
+        }
+        let mut space = [0; 8 * 1024];
+        while let Closing::Lingering(thrown) = self.closing {
+            let mut buf = ReadBuf::new(&mut space);
+            let read = ready!(self.stream.either().poll_read(cx, &mut buf));
+            let thrown = thrown + buf.filled().len();
+            let over = read.is_err() || buf.filled().is_empty() || thrown > LINGER_BYTES_MAX;
+            self.closing = if over {
+                Closing::Done
+            } else {
+                Closing::Lingering(thrown)
+            };
+        }
+        Poll::Ready(Ok(()))
+    }
+}

@@ -1,0 +1,291 @@
+//! Workers: threads that read requests, decide and answer, each with a runtime of its own.
+//!
+//! A connection belongs to one worker from beginning to end. Nothing that a request touches on its
+//! way is written by another worker; so two workers do twice the work of one.
+
+use std::cell::Cell;
+use std::convert::Infallible;
+use std::io;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use hyper::body::{Body, Incoming};
+use hyper::header::EXPECT;
+use hyper::http::request::Parts;
+use hyper::{Request, Response, Version};
+use tokio::runtime::{Builder, LocalOptions};
+use tokio::sync::{mpsc, watch};
+use tokio::task::spawn_local;
+
+use super::connection::{self, HEADER_BYTES_MAX, http};
+use super::pace::{Pace, Paces, TICK};
+use super::respond::{Answer, AnswerBody, Headers, REQUEST_ID, Refusal, RefusalCode};
+use super::routes::{Route, route};
+use super::stream::Detached;
+use super::{Readiness, Shared, authzen, body};
+use crate::companies::Current;
+use crate::config::Limits;
+use crate::telemetry::{Api, Code, Shard};
+
+/// Connections on their way to a worker.
+const HANDOVER: usize = 1024;
+
+/// How often a worker that stops looks whether its last connection is gone.
+const GONE_POLL: Duration = Duration::from_millis(5);
+
+/// What the requests of one worker share.
+pub(super) struct Worker {
+    shared: Arc<Shared>,
+    metrics: Arc<Shard>,
+    headers: Headers,
+    paces: Paces,
+    requests_max: u64,
+    in_flight: Cell<u64>,
+}
+
+/// A worker's thread, and the way to it.
+pub(super) struct Thread {
+    pub(super) connections: mpsc::Sender<Detached>,
+    pub(super) thread: JoinHandle<()>,
+}
+
+/// Counts a request from its head to its answer, or to its client's leaving.
+struct Underway<'w> {
+    worker: &'w Worker,
+    pace: &'w Pace,
+    began: Instant,
+    answered: Option<(Api, Code)>,
+}
+
+// === impl Thread ===
+
+impl Thread {
+    /// Starts the worker of this number; it ends after `stopping` is set and its last connection
+    /// is gone, or after the deadline that follows.
+    pub(super) fn start(
+        number: usize,
+        shared: Arc<Shared>,
+        stopping: watch::Receiver<bool>,
+    ) -> io::Result<Self> {
+        let (connections, incoming) = mpsc::channel(HANDOVER);
+        let thread = std::thread::Builder::new().name(format!("callgate-{number}"));
+        let thread = thread.spawn(move || {
+            let runtime = Builder::new_current_thread()
+                .enable_all()
+                .build_local(LocalOptions::default());
+            match runtime {
+                Ok(runtime) => {
+                    runtime.block_on(Worker::new(number, shared).run(incoming, stopping));
+                }
+                Err(error) => tracing::error!(%error, number, "a worker cannot start"),
+            }
+        })?;
+        Ok(Self {
+            connections,
+            thread,
+        })
+    }
+}
+
+// === impl Worker ===
+
+impl Worker {
+    fn new(number: usize, shared: Arc<Shared>) -> Rc<Self> {
+        let shards = shared.metrics.shards();
+        let workers = shards.len().max(1);
+        Rc::new(Self {
+            metrics: shards.get(number).map_or_else(Arc::default, Arc::clone),
+            headers: Headers::new(number),
+            paces: Paces::new(&shared.limits),
+            requests_max: shared.limits.requests_max.div_ceil(workers) as u64,
+            in_flight: Cell::new(0),
+            shared,
+        })
+    }
+
+    async fn run(
+        self: Rc<Self>,
+        mut incoming: mpsc::Receiver<Detached>,
+        mut stopping: watch::Receiver<bool>,
+    ) {
+        let http = Rc::new(http());
+        let mut tick = tokio::time::interval(TICK);
+        tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        loop {
+            tokio::select! {
+                connection = incoming.recv() => match connection {
+                    Some(connection) => self.serve(&http, connection),
+                    None => break, // no acceptor is left
+                },
+                _ = tick.tick() => self.paces.tick(),
+            }
+        }
+        let _ = stopping.wait_for(|stopping| *stopping).await;
+        self.paces.finish_all();
+        let gone = async {
+            while self.paces.count() > 0 {
+                tokio::select! {
+                    () = tokio::time::sleep(GONE_POLL) => {}
+                    _ = tick.tick() => self.paces.tick(),
+                }
+            }
+        };
+        let deadline = self.shared.limits.drain_timeout;
+        if tokio::time::timeout(deadline, gone).await.is_err() {
+            let open = self.paces.count();
+            tracing::warn!(open, "connections were cut off at the drain deadline");
+        }
+    }
+
+    fn serve(self: &Rc<Self>, http: &Rc<connection::Http>, connection: Detached) {
+        let stream = match connection.attach() {
+            Ok(stream) => stream,
+            Err(error) => {
+                tracing::warn!(%error, "a connection was lost");
+                return self.shared.metrics.connection_closed();
+            }
+        };
+        let (worker, http, pace) = (Rc::clone(self), Rc::clone(http), self.paces.add());
+        spawn_local(async move {
+            let service = hyper::service::service_fn(|request| {
+                worker.clone().answer(Rc::clone(&pace), request)
+            });
+            connection::serve(&http, stream, &pace, service).await;
+            worker.shared.metrics.connection_closed();
+        });
+    }
+
+    /// Answers one request.
+    async fn answer(
+        self: Rc<Self>,
+        pace: Rc<Pace>,
+        request: Request<Incoming>,
+    ) -> Result<Response<AnswerBody>, Infallible> {
+        let mut underway = Underway::begin(&self, &pace);
+        let (head, mut body) = request.into_parts();
+        let request_id = match head.headers.get(REQUEST_ID) {
+            Some(id) if !id.is_empty() => id.clone(),
+            _ => self.headers.request_id(),
+        };
+        let (api, mut answer) = self.decide(&head, &mut body).await;
+        underway.answered = Some((api, answer.code));
+        drop(underway);
+        if !body.is_end_stream() {
+            let awaits_continue = head.headers.contains_key(EXPECT);
+            let goes_on = body::leave(body, &pace, awaits_continue, self.limits().body_timeout);
+            if !goes_on && head.version < Version::HTTP_2 {
+                answer = answer.closing();
+            }
+        }
+        Ok(answer.into_response(request_id))
+    }
+
+    async fn decide(&self, head: &Parts, body: &mut Incoming) -> (Api, Answer) {
+        if head_bytes(head) > HEADER_BYTES_MAX {
+            let message = format!("the head is larger than {HEADER_BYTES_MAX} bytes");
+            let (status, code) = (Code::HeadTooLarge, RefusalCode::HeadTooLarge);
+            return (Api::Unrouted, Refusal::new(status, code, message).into());
+        }
+        let route = match route(&head.method, head.uri.path()) {
+            Ok(route) => route,
+            Err(missed) => return missed,
+        };
+        if self.in_flight.get() > self.requests_max {
+            let message = "too many requests are under way";
+            let code = RefusalCode::TooManyRequests;
+            return (
+                route.api(),
+                Refusal::new(Code::Unavailable, code, message).into(),
+            );
+        }
+        let answer = match route {
+            Route::Evaluation { company } => {
+                authzen::evaluation(self, company, &head.headers, body).await
+            }
+        };
+        (route.api(), answer)
+    }
+
+    /// Calls `read` with what stands for the company that is named, for the default one, or for
+    /// the only one.
+    pub(super) fn with_company<R>(
+        &self,
+        company: Option<&str>,
+        read: impl FnOnce(Current<'_>) -> R,
+    ) -> R {
+        match company.or(self.shared.default_company.as_deref()) {
+            Some(company) => self.shared.companies.with(company, read),
+            None => self.shared.companies.with_only(read),
+        }
+    }
+
+    /// Whether what decides for the company is of this generation or a newer one.
+    pub(super) fn has_reached(&self, company: Option<&str>, generation: Option<u64>) -> bool {
+        let Some(generation) = generation else {
+            return true;
+        };
+        let companies = &self.shared.companies;
+        let company = match company.or(self.shared.default_company.as_deref()) {
+            Some(company) => company.to_owned(),
+            None => companies.names().into_iter().next().unwrap_or_default(),
+        };
+        let status = companies.status(&company);
+        status.and_then(|status| status.generation) >= Some(generation)
+    }
+
+    pub(super) fn limits(&self) -> &Limits {
+        &self.shared.limits
+    }
+
+    pub(super) fn metrics(&self) -> &Shard {
+        &self.metrics
+    }
+
+    pub(super) const fn headers(&self) -> &Headers {
+        &self.headers
+    }
+
+    pub(super) fn readiness(&self) -> &Readiness {
+        &self.shared.readiness
+    }
+}
+
+/// The size of a head as HTTP/1.1 writes it, about.
+fn head_bytes(head: &Parts) -> usize {
+    let fields = head.headers.iter();
+    let fields = fields.map(|(name, value)| name.as_str().len() + value.len() + ": \r\n".len());
+    head.uri.path().len() + head.uri.query().map_or(0, str::len) + fields.sum::<usize>()
+}
+
+// === impl Underway ===
+
+impl<'w> Underway<'w> {
+    fn begin(worker: &'w Worker, pace: &'w Pace) -> Self {
+        worker.in_flight.set(worker.in_flight.get() + 1);
+        worker.metrics.request_began();
+        pace.request_began();
+        Self {
+            worker,
+            pace,
+            began: Instant::now(),
+            answered: None,
+        }
+    }
+}
+
+impl Drop for Underway<'_> {
+    fn drop(&mut self) {
+        let in_flight = &self.worker.in_flight;
+        in_flight.set(in_flight.get().saturating_sub(1));
+        match self.answered {
+            Some((api, code)) => {
+                let duration = self.began.elapsed();
+                self.worker.metrics.request_answered(api, code, duration);
+            }
+            None => self.worker.metrics.request_left(),
+        }
+        self.pace.request_ended();
+    }
+}

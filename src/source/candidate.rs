@@ -1,0 +1,182 @@
+//! What would become a company's snapshot, and the making of it.
+
+use std::collections::BTreeSet;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+
+use crate::decide::FailedTest;
+use crate::policy::{self, Diagnostic, Diagnostics, Place, Policy, Severity};
+use crate::snapshot::Snapshot;
+
+use super::Outcome;
+
+/// What would become a company's snapshot.
+#[derive(Debug)]
+pub enum Candidate {
+    /// The company's files and those of the packs.
+    Policies(policy::Files),
+    /// A compiled snapshot.
+    Snapshot(Arc<[u8]>),
+}
+
+/// What became of a candidate.
+pub struct Built {
+    /// The snapshot; its tests are not asked yet.
+    pub snapshot: Snapshot,
+    /// What it was compiled from; a compiled snapshot does not tell.
+    pub policy: Option<Policy>,
+    /// What is allowed, but hardly meant.
+    pub warnings: Diagnostics,
+}
+
+/// A file's path within the source, line and column.
+pub type FilePlace = (String, u32, u32);
+
+/// Why a candidate does not decide.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Refusal {
+    /// What kind of thing is wrong.
+    pub outcome: Outcome,
+    /// For people: everything that is wrong.
+    pub message: String,
+    /// File, line and column of the first error, where it has a place.
+    pub place: Option<FilePlace>,
+    /// The same in parts, where policy files are wrong.
+    pub diagnostics: Option<Diagnostics>,
+}
+
+/// Makes the candidate a snapshot. A bug met on the way is a refusal like others: it must not stop
+/// the companies that come after.
+///
+/// # Errors
+/// Whatever is wrong with the candidate.
+pub fn build(company: &str, candidate: Candidate) -> Result<Built, Refusal> {
+    let built = catch_unwind(AssertUnwindSafe(|| match candidate {
+        Candidate::Policies(files) => from_policies(company, &files),
+        Candidate::Snapshot(bytes) => from_snapshot(company, &bytes),
+    }));
+    built.unwrap_or_else(|panic| {
+        let said = panic
+            .downcast_ref::<String>()
+            .map(String::as_str)
+            .or_else(|| panic.downcast_ref::<&str>().copied());
+        let said = said.unwrap_or("no message");
+        Err(Refusal::new(
+            Outcome::Internal,
+            format!("callgate failed on this policy, which is a bug in callgate: {said}"),
+        ))
+    })
+}
+
+/// What the failed tests show, a line each.
+#[must_use]
+pub fn failed_tests_message(
+    failed: &[FailedTest],
+    place: impl Fn(&str) -> Option<FilePlace>,
+) -> String {
+    let line = |test: &FailedTest| {
+        let place = place(&test.name);
+        let place = place.map_or(String::new(), |(file, line, _)| format!(" ({file}:{line})"));
+        let (decision, reason) = &test.expected;
+        let expected = match reason {
+            Some(reason) => format!("{decision} ({reason})"),
+            None => decision.to_string(),
+        };
+        let (decision, reason) = &test.actual;
+        format!(
+            "test `{}`{place}: expected {expected}, got {decision} ({reason})",
+            test.name
+        )
+    };
+    failed.iter().map(line).collect::<Vec<_>>().join("\n")
+}
+
+fn from_policies(company: &str, files: &policy::Files) -> Result<Built, Refusal> {
+    let reading = policy::read_company(files, company).map_err(Refusal::from)?;
+    let snapshot = Snapshot::compile(&reading.policy)
+        .map_err(|error| Refusal::new(Outcome::TooLarge, error.to_string()))?;
+    Ok(Built {
+        snapshot,
+        policy: Some(reading.policy),
+        warnings: reading.warnings,
+    })
+}
+
+fn from_snapshot(company: &str, bytes: &[u8]) -> Result<Built, Refusal> {
+    let refuse = |message| Refusal::new(Outcome::BadSnapshot, message);
+    let snapshot = Snapshot::from_bytes(bytes).map_err(|error| refuse(error.to_string()))?;
+    if snapshot.company() != company {
+        let message = format!(
+            "`{company}.callgate` holds the snapshot of `{}`",
+            snapshot.company()
+        );
+        return Err(refuse(message));
+    }
+    Ok(Built {
+        snapshot,
+        policy: None,
+        warnings: Diagnostics::default(),
+    })
+}
+
+/// Where a place of the policy is, for people.
+#[must_use]
+pub fn file_place(policy: &Policy, place: Place) -> FilePlace {
+    let file = usize::try_from(place.file).ok();
+    let file = file.and_then(|file| policy.files.get(file));
+    (file.cloned().unwrap_or_default(), place.line, place.column)
+}
+
+/// Where the policy test of this name stands.
+#[must_use]
+pub fn test_place(policy: &Policy, name: &str) -> Option<FilePlace> {
+    let test = policy.tests.iter().find(|test| test.name == name)?;
+    Some(file_place(policy, test.place))
+}
+
+// === impl Built ===
+
+impl Built {
+    /// The packs whose files it was read from.
+    pub(crate) fn packs(&self) -> BTreeSet<String> {
+        let files = self.policy.iter().flat_map(|policy| &policy.files);
+        let pack = |file: &String| Some(file.strip_prefix("packs/")?.split_once('/')?.0.to_owned());
+        files.filter_map(pack).collect()
+    }
+
+    /// Where the policy test of this name stands.
+    pub(crate) fn test_place(&self, name: &str) -> Option<FilePlace> {
+        test_place(self.policy.as_ref()?, name)
+    }
+}
+
+// === impl Refusal ===
+
+impl Refusal {
+    /// A refusal without a place.
+    #[must_use]
+    pub fn new(outcome: Outcome, message: String) -> Self {
+        Self {
+            outcome,
+            message,
+            place: None,
+            diagnostics: None,
+        }
+    }
+}
+
+impl From<Diagnostics> for Refusal {
+    fn from(diagnostics: Diagnostics) -> Self {
+        let error = |found: &&Diagnostic| found.severity == Severity::Error;
+        let place = diagnostics.iter().find(error).map(|first| {
+            let at = &first.location;
+            (at.file.to_string(), at.line, at.column)
+        });
+        Self {
+            place,
+            message: diagnostics.to_string(),
+            diagnostics: Some(diagnostics),
+            ..Self::new(Outcome::PolicyErrors, String::new())
+        }
+    }
+}

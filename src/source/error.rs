@@ -1,0 +1,54 @@
+//! Why a source as a whole gave nothing.
+
+use std::io;
+use std::path::PathBuf;
+
+/// Why a source as a whole gave nothing. What runs goes on running.
+#[derive(Debug, thiserror::Error)]
+pub enum SourceError {
+    /// A folder cannot be listed.
+    #[error("cannot read `{}`: {error}", path.display())]
+    Unreadable {
+        /// The folder.
+        path: PathBuf,
+        /// What the system says.
+        error: io::Error,
+    },
+    /// There is nothing that could be a company.
+    #[error(
+        "`{}` holds no company: neither a folder in `companies/` nor a snapshot file `*.callgate`",
+        path.display()
+    )]
+    Empty {
+        /// The source.
+        path: PathBuf,
+    },
+    /// There is far too much in it for a source.
+    #[error("`{}` holds more than {limit} companies and packs", path.display())]
+    TooMany {
+        /// The source.
+        path: PathBuf,
+        /// How many there may be.
+        limit: usize,
+    },
+    /// It does not hold still.
+    #[error("`{}` was changed again and again while it was read", path.display())]
+    Changing {
+        /// The source.
+        path: PathBuf,
+    },
+    /// The source speaks a protocol that this version does not read.
+    #[error("`{0}`: only folders are read as sources yet")]
+    Remote(String),
+    /// The source cannot be watched.
+    #[error("cannot start the thread that watches the source: {0}")]
+    Thread(io::Error),
+}
+
+/// The path of a folder, and not a URL.
+pub(crate) fn local(source: PathBuf) -> Result<PathBuf, SourceError> {
+    match source.to_str() {
+        Some(url) if url.contains("://") => Err(SourceError::Remote(url.to_owned())),
+        _ => Ok(source),
+    }
+}

@@ -1,0 +1,134 @@
+//! What operators are told of a company: its status, the log and the counts.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use crate::companies::{Companies, Failure, Status};
+
+use super::activate::{LoadObserver, Outcome};
+use super::candidate::Refusal;
+use super::settings::Kind;
+
+/// Tells operators what becomes of each company: once, however often it is met.
+pub(crate) struct Notes {
+    companies: Arc<Companies>,
+    observer: Arc<dyn LoadObserver>,
+    root: PathBuf,
+    /// What the source holds, once that is known.
+    pub(crate) kind: Option<Kind>,
+}
+
+// === impl Notes ===
+
+impl Notes {
+    pub(crate) fn new(
+        companies: Arc<Companies>,
+        observer: Arc<dyn LoadObserver>,
+        root: PathBuf,
+    ) -> Self {
+        Self {
+            companies,
+            observer,
+            root,
+            kind: None,
+        }
+    }
+
+    /// What the source holds of the company is what runs.
+    pub(crate) fn fresh(&self, company: &str) {
+        let mut recovered = None;
+        self.note(company, |status| {
+            status.fresh_at = Some(SystemTime::now());
+            recovered = status.failure.take();
+        });
+        if let Some(failure) = recovered {
+            let after = failure.code;
+            tracing::info!(company, after, "the source holds what runs again");
+        }
+    }
+
+    /// What the source holds of the company was compiled, and runs.
+    pub(crate) fn activated(&self, company: &str, outcome: Outcome, took: Duration) {
+        self.observer.loaded(company, outcome, took);
+        let now = SystemTime::now();
+        self.note(company, |status| {
+            if outcome != Outcome::Unchanged || status.loaded_at.is_none() {
+                status.loaded_at = Some(now);
+            }
+            status.fresh_at = Some(now);
+            status.failure = None;
+        });
+    }
+
+    /// What the source holds of the company was tried in vain.
+    pub(crate) fn refused(&self, company: &str, refusal: &Refusal, took: Duration) {
+        self.observer.loaded(company, refusal.outcome, took);
+        self.failure(company, refusal);
+    }
+
+    /// The company fails, before anything of it could be tried or as it did before.
+    pub(crate) fn failed(&self, company: &str, refusal: &Refusal) {
+        let new = self.failure(company, refusal);
+        let untried = match refusal.outcome {
+            Outcome::Unreadable | Outcome::Changing | Outcome::Gone => true,
+            Outcome::Activated
+            | Outcome::Forced
+            | Outcome::Unchanged
+            | Outcome::PolicyErrors
+            | Outcome::TooLarge
+            | Outcome::BadSnapshot
+            | Outcome::FailedTests
+            | Outcome::TooGreatLoss
+            | Outcome::Internal => false,
+        };
+        if new && untried {
+            let took = Duration::ZERO;
+            self.observer.loaded(company, refusal.outcome, took);
+        }
+    }
+
+    /// Notes and logs a failure, if it is another than before.
+    fn failure(&self, company: &str, refusal: &Refusal) -> bool {
+        let code = refusal.outcome.code();
+        let mut new = false;
+        self.note(company, |status| {
+            let same = |known: &Failure| known.code == code && known.message == refusal.message;
+            new = !status.failure.as_ref().is_some_and(same);
+            if new {
+                status.failure = Some(Failure {
+                    at: SystemTime::now(),
+                    code,
+                    message: refusal.message.clone(),
+                    place: refusal.place.clone(),
+                });
+            }
+        });
+        if new {
+            let place = refusal.place.as_ref();
+            tracing::error!(
+                company,
+                code,
+                file = place.map(|(file, ..)| file.as_str()),
+                line = place.map(|(_, line, _)| line),
+                column = place.map(|(.., column)| column),
+                "not activated, what ran before goes on\n{}",
+                refusal.message
+            );
+        }
+        new
+    }
+
+    fn note(&self, company: &str, update: impl FnOnce(&mut Status)) {
+        self.companies.update_status(company, |status| {
+            if status.source.is_empty() {
+                let within = match self.kind {
+                    Some(Kind::Snapshots) => format!("{company}.callgate"),
+                    Some(Kind::Policies) | None => format!("companies/{company}"),
+                };
+                status.source = self.root.join(within).display().to_string();
+            }
+            update(status);
+        });
+    }
+}

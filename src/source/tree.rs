@@ -1,0 +1,125 @@
+//! A source read once, for the command line.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::thread::sleep;
+use std::time::Duration;
+
+use crate::policy;
+
+use super::candidate::{Candidate, Refusal};
+use super::error::local;
+use super::folder::{Files, Folder, ReadError, State};
+use super::listing::Unit;
+use super::{Kind, Outcome, SourceError};
+
+/// How often a source that changes while it is read is read again, and how long after.
+const READ_AGAIN: (usize, Duration) = (20, Duration::from_millis(50));
+
+/// A source as it was at one moment.
+pub struct Tree {
+    kind: Kind,
+    /// What each unit holds, or why it cannot be read.
+    units: BTreeMap<Unit, Result<Files, String>>,
+}
+
+// === impl Tree ===
+
+impl Tree {
+    /// Reads all that the source holds.
+    ///
+    /// # Errors
+    /// The source cannot be listed, holds no company, or does not hold still.
+    pub fn read(root: &Path) -> Result<Self, SourceError> {
+        let root = local(root.to_owned())?;
+        let mut folder = Folder::new(root.clone(), Duration::ZERO);
+        for _ in 0..READ_AGAIN.0 {
+            let states = folder.look(true)?;
+            if let (Some(kind), Some(units)) = (folder.kind(), read_units(&folder, states)) {
+                return Ok(Self { kind, units });
+            }
+            sleep(READ_AGAIN.1);
+        }
+        Err(SourceError::Changing { path: root })
+    }
+
+    /// What the source holds.
+    #[must_use]
+    pub fn kind(&self) -> Kind {
+        self.kind
+    }
+
+    /// The companies, by name.
+    pub fn companies(&self) -> impl Iterator<Item = &str> {
+        self.units.keys().filter_map(|unit| match unit {
+            Unit::Company(name) => Some(name.as_str()),
+            Unit::Pack(_) => None,
+        })
+    }
+
+    /// The packs, by name.
+    pub fn packs(&self) -> impl Iterator<Item = &str> {
+        self.units.keys().filter_map(|unit| match unit {
+            Unit::Pack(name) => Some(name.as_str()),
+            Unit::Company(_) => None,
+        })
+    }
+
+    /// What would become the company's snapshot.
+    ///
+    /// # Errors
+    /// The company's files, or those of a pack, cannot be read.
+    pub fn company(&self, name: &str) -> Result<Candidate, Refusal> {
+        let files = self.unit(&Unit::Company(name.to_owned()))?;
+        match self.kind {
+            Kind::Snapshots => Ok(Candidate::Snapshot(
+                files.values().next().cloned().unwrap_or_else(|| [].into()),
+            )),
+            Kind::Policies => Ok(Candidate::Policies(self.with_packs(files)?)),
+        }
+    }
+
+    /// The files of all packs.
+    ///
+    /// # Errors
+    /// A pack's files cannot be read.
+    pub fn pack_files(&self) -> Result<policy::Files, Refusal> {
+        self.with_packs(&Files::new())
+    }
+
+    fn with_packs(&self, files: &Files) -> Result<policy::Files, Refusal> {
+        let mut all = files.clone();
+        for pack in self.packs() {
+            all.extend(self.unit(&Unit::Pack(pack.to_owned()))?.clone());
+        }
+        Ok(all.into_iter().collect())
+    }
+
+    fn unit(&self, unit: &Unit) -> Result<&Files, Refusal> {
+        let refuse = |message| Refusal::new(Outcome::Unreadable, message);
+        match self.units.get(unit) {
+            Some(files) => files.as_ref().map_err(|message| refuse(message.clone())),
+            None => Err(refuse(format!("the source has no {unit}"))),
+        }
+    }
+}
+
+/// The bytes of all units; `None` if one changed meanwhile.
+fn read_units(
+    folder: &Folder,
+    states: BTreeMap<Unit, State>,
+) -> Option<BTreeMap<Unit, Result<Files, String>>> {
+    let read = |(unit, state): (Unit, State)| {
+        let files = match state {
+            State::Restless(_) => return None,
+            State::Unreadable(message) => Err(message),
+            State::Still(_) => match folder.read(&unit) {
+                Ok(files) => Ok(files),
+                Err(ReadError::Unreadable(message)) => Err(message),
+                Err(ReadError::Changed) => return None,
+            },
+        };
+        Some((unit, files))
+    };
+    states.into_iter().map(read).collect()
+}

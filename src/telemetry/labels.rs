@@ -1,0 +1,91 @@
+//! The closed sets that labels come from.
+
+/// What a request asks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Api {
+    /// `/{company}/access/v1/evaluation`
+    Evaluation,
+    /// No path of ours.
+    Unrouted,
+}
+
+/// The HTTP status codes that this service answers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Code {
+    /// 200: a decision, whichever.
+    Ok,
+    /// 400: the request is not one.
+    BadRequest,
+    /// 404: no such path or company.
+    NotFound,
+    /// 405: not by this method.
+    MethodNotAllowed,
+    /// 408: the body did not come in time.
+    RequestTimeout,
+    /// 413: the body is too large.
+    TooLarge,
+    /// 431: the head is too large.
+    HeadTooLarge,
+    /// 500: our fault.
+    Internal,
+    /// 503: not now.
+    Unavailable,
+}
+
+// === impl Api ===
+
+impl Api {
+    /// All of them, in the order of their positions.
+    pub const ALL: [Self; 2] = [Self::Evaluation, Self::Unrouted];
+
+    /// The label's value.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Evaluation => "evaluation",
+            Self::Unrouted => "none",
+        }
+    }
+
+    /// Whether requests of this kind are decisions.
+    #[must_use]
+    pub const fn decides(self) -> bool {
+        match self {
+            Self::Evaluation => true,
+            Self::Unrouted => false,
+        }
+    }
+}
+
+// === impl Code ===
+
+impl Code {
+    /// All of them, in the order of their positions.
+    pub const ALL: [Self; 9] = [
+        Self::Ok,
+        Self::BadRequest,
+        Self::NotFound,
+        Self::MethodNotAllowed,
+        Self::RequestTimeout,
+        Self::TooLarge,
+        Self::HeadTooLarge,
+        Self::Internal,
+        Self::Unavailable,
+    ];
+
+    /// The status code as a number.
+    #[must_use]
+    pub const fn number(self) -> u16 {
+        match self {
+            Self::Ok => 200,
+            Self::BadRequest => 400,
+            Self::NotFound => 404,
+            Self::MethodNotAllowed => 405,
+            Self::RequestTimeout => 408,
+            Self::TooLarge => 413,
+            Self::HeadTooLarge => 431,
+            Self::Internal => 500,
+            Self::Unavailable => 503,
+        }
+    }
+}

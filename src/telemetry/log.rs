@@ -1,0 +1,26 @@
+//! Logs: to the standard error stream, as text or JSON.
+
+use std::io::{IsTerminal, stderr};
+
+use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::ParseError;
+
+/// Sends what is logged to the standard error stream: JSON objects or text, which is coloured on a
+/// terminal. A second call changes nothing.
+///
+/// # Errors
+/// A filter that cannot be read.
+pub fn init(json: bool, filter: &str) -> Result<(), ParseError> {
+    let lines = tracing_subscriber::fmt()
+        .with_env_filter(EnvFilter::builder().parse(filter)?)
+        .with_writer(stderr)
+        .with_target(false)
+        .with_ansi(stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none());
+    // It fails only where lines already go somewhere: in tests, where that is well.
+    let _ = if json {
+        lines.json().flatten_event(true).try_init()
+    } else {
+        lines.try_init()
+    };
+    Ok(())
+}

@@ -1,0 +1,385 @@
+//! A service of this process on ports of its own, a client that sees every byte, and a policy
+//! small enough to know by heart.
+
+use std::collections::BTreeMap;
+use std::io::{self, BufRead, BufReader, Read, Write};
+use std::net::TcpStream;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::mpsc;
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use callgate::companies::Companies;
+use callgate::config::{Address, Limits};
+use callgate::model::{ProjectId, Properties, Scope, ScopeSet, TypeId};
+use callgate::policy::{
+    Action, Assignment, Catalogue, FactNames, Grant, GrantLine, Pattern, Place, Policy, Project,
+    Registry, ResourceType, Role, User,
+};
+use callgate::server::{Listener, Readiness, ReloadHandle, ReloadOptions, Server};
+use callgate::snapshot::Snapshot;
+use callgate::telemetry::Metrics;
+use tokio::runtime::{Builder, LocalOptions};
+use tokio::sync::oneshot;
+
+/// How long a test waits for what should come at once.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// A check that the policy of [`policy`] allows.
+pub(crate) const CHECK: &str = r#"{"subject":{"type":"user","id":"olga"},"action":{"name":"listen"},"resource":{"type":"call","id":"c1"}}"#;
+
+/// A running service.
+pub(crate) struct Service {
+    pub(crate) companies: Arc<Companies>,
+    pub(crate) readiness: Arc<Readiness>,
+    pub(crate) metrics: Arc<Metrics>,
+    pub(crate) address: String,
+    pub(crate) admin: String,
+    pub(crate) reloads: mpsc::Receiver<ReloadOptions>,
+    stop: Option<oneshot::Sender<()>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+/// How a service is started.
+pub(crate) struct Start {
+    pub(crate) workers: usize,
+    pub(crate) limits: Limits,
+    pub(crate) default_company: Option<String>,
+    pub(crate) unix: Option<PathBuf>,
+}
+
+/// A connection on which bytes are sent and answers read.
+pub(crate) struct Client<S = TcpStream> {
+    stream: BufReader<S>,
+}
+
+/// An answer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Answer {
+    pub(crate) status: u16,
+    pub(crate) headers: BTreeMap<String, String>,
+    pub(crate) body: String,
+}
+
+// === impl Service ===
+
+impl Start {
+    /// Two workers, the default limits, and no patience at the end.
+    pub(crate) fn new() -> Self {
+        Self {
+            workers: 2,
+            limits: Limits {
+                connections_max: 1_000,
+                requests_max: 1_000,
+                header_timeout: Duration::from_secs(10),
+                body_timeout: Duration::from_secs(10),
+                idle_timeout: Duration::from_secs(60),
+                drain_timeout: Duration::from_secs(5),
+            },
+            default_company: None,
+            unix: None,
+        }
+    }
+
+    pub(crate) fn limits(change: impl FnOnce(&mut Limits)) -> Self {
+        let mut start = Self::new();
+        change(&mut start.limits);
+        start
+    }
+
+    /// Starts it with the company `acme`, for which everything is ready.
+    pub(crate) fn serve(self) -> Service {
+        let service = self.serve_nobody();
+        service.publish("acme", true);
+        service.readiness.all_tried();
+        service
+    }
+
+    /// Starts it without any company.
+    pub(crate) fn serve_nobody(self) -> Service {
+        let companies = Arc::new(Companies::default());
+        let readiness = Arc::new(Readiness::default());
+        let metrics = Arc::new(Metrics::new(self.workers, ["activated"]));
+        let (stop, stopping) = oneshot::channel();
+        let (reloaded, reloads) = mpsc::channel();
+        let server = Server {
+            companies: Arc::clone(&companies),
+            default_company: self.default_company,
+            metrics: Arc::clone(&metrics),
+            readiness: Arc::clone(&readiness),
+            reload: ReloadHandle::new(move |options| {
+                let told = reloaded.send(options);
+                async move { told.map_err(|_| "nobody listens".to_owned()) }
+            }),
+            limits: self.limits,
+        };
+        let (told, bound) = mpsc::channel();
+        let unix = self.unix;
+        let thread = std::thread::spawn(move || {
+            let mut control = Builder::new_current_thread();
+            let control = control.enable_all().build_local(LocalOptions::default());
+            control.unwrap().block_on(async {
+                let any: Address = "127.0.0.1:0".parse().unwrap();
+                let mut listeners = vec![Listener::bind(&any).unwrap()];
+                listeners.extend(unix.map(|path| Listener::bind(&Address::Unix(path)).unwrap()));
+                let admin = Listener::bind(&any).unwrap();
+                told.send([listeners[0].to_string(), admin.to_string()])
+                    .unwrap();
+                let stop = async { drop(stopping.await) };
+                server.run(listeners, admin, stop).await.unwrap();
+            });
+        });
+        let bound = bound.recv_timeout(PATIENCE).unwrap();
+        let [address, admin] = bound.map(|url| url.strip_prefix("http://").unwrap().to_owned());
+        Service {
+            companies,
+            readiness,
+            metrics,
+            address,
+            admin,
+            reloads,
+            stop: Some(stop),
+            thread: Some(thread),
+        }
+    }
+}
+
+impl Service {
+    /// Makes a policy decide in which olga may listen, or may not.
+    pub(crate) fn publish(&self, company: &str, allowed: bool) -> String {
+        let snapshot = Snapshot::compile(&policy(company, allowed)).unwrap();
+        let revision = snapshot.revision().to_owned();
+        self.companies.publish(Arc::new(snapshot));
+        revision
+    }
+
+    pub(crate) fn connect(&self) -> Client {
+        Client::connect(&self.address)
+    }
+
+    /// One request on a connection of its own.
+    pub(crate) fn ask(&self, request: impl AsRef<[u8]>) -> Answer {
+        self.connect().ask(request)
+    }
+
+    /// One check of the company `acme`.
+    pub(crate) fn check(&self, body: &str) -> Answer {
+        self.ask(check("acme", body))
+    }
+
+    /// One look at the admin listener.
+    pub(crate) fn admin(&self, method: &str, path: &str, body: &str) -> Answer {
+        let mut client = Client::connect(&self.admin);
+        client.ask(request(method, path, &[], body))
+    }
+
+    /// Tells it to stop; does not wait.
+    pub(crate) fn begin_to_stop(&mut self) {
+        drop(self.stop.take());
+    }
+
+    /// Waits for its end.
+    pub(crate) fn join(&mut self) {
+        self.begin_to_stop();
+        if let Some(thread) = self.thread.take() {
+            thread.join().unwrap();
+        }
+    }
+}
+
+impl Drop for Service {
+    fn drop(&mut self) {
+        self.begin_to_stop();
+    }
+}
+
+// === impl Client ===
+
+impl Client {
+    pub(crate) fn connect(address: &str) -> Self {
+        let stream = TcpStream::connect(address).unwrap();
+        stream.set_nodelay(true).unwrap();
+        stream.set_read_timeout(Some(PATIENCE)).unwrap();
+        Self::over(stream)
+    }
+}
+
+impl<S: Read + Write> Client<S> {
+    pub(crate) fn over(stream: S) -> Self {
+        Self {
+            stream: BufReader::new(stream),
+        }
+    }
+
+    /// Sends; whether the other side still reads shows in what it answers.
+    pub(crate) fn send(&mut self, bytes: impl AsRef<[u8]>) {
+        let _ = self.stream.get_mut().write_all(bytes.as_ref());
+    }
+
+    pub(crate) fn ask(&mut self, request: impl AsRef<[u8]>) -> Answer {
+        self.send(request);
+        self.answer()
+    }
+
+    pub(crate) fn answer(&mut self) -> Answer {
+        self.try_answer().expect("an answer")
+    }
+
+    /// Whether the other side has closed, without a reset.
+    pub(crate) fn is_closed(&mut self) -> bool {
+        matches!(self.stream.read(&mut [0]), Ok(0))
+    }
+
+    pub(crate) fn try_answer(&mut self) -> io::Result<Answer> {
+        let mut line = String::new();
+        self.stream.read_line(&mut line)?;
+        let status = line
+            .split(' ')
+            .nth(1)
+            .and_then(|status| status.parse().ok());
+        let status = status.ok_or_else(|| io::Error::other(format!("no status in `{line}`")))?;
+        let mut headers = BTreeMap::new();
+        loop {
+            let mut line = String::new();
+            self.stream.read_line(&mut line)?;
+            let Some((name, value)) = line.trim_end().split_once(": ") else {
+                break;
+            };
+            headers.insert(name.to_ascii_lowercase(), value.to_owned());
+        }
+        let length = headers.get("content-length").map_or("0", String::as_str);
+        let mut body = vec![0; length.parse().map_err(io::Error::other)?];
+        self.stream.read_exact(&mut body)?;
+        let body = String::from_utf8(body).map_err(io::Error::other)?;
+        Ok(Answer {
+            status,
+            headers,
+            body,
+        })
+    }
+}
+
+// === impl Answer ===
+
+impl Answer {
+    pub(crate) fn header(&self, name: &str) -> &str {
+        self.headers.get(name).map_or("", String::as_str)
+    }
+
+    /// The code of an error's body.
+    pub(crate) fn code(&self) -> String {
+        let body: serde_json::Value = serde_json::from_str(&self.body).unwrap_or_default();
+        body["error"]["code"]
+            .as_str()
+            .unwrap_or_default()
+            .to_owned()
+    }
+}
+
+/// A request of HTTP/1.1.
+pub(crate) fn request(method: &str, path: &str, headers: &[&str], body: &str) -> String {
+    let headers: String = headers.iter().map(|line| format!("{line}\r\n")).collect();
+    let length = body.len();
+    format!(
+        "{method} {path} HTTP/1.1\r\nHost: pdp\r\n{headers}Content-Length: {length}\r\n\r\n{body}"
+    )
+}
+
+/// A check of a company.
+pub(crate) fn check(company: &str, body: &str) -> String {
+    let path = format!("/{company}/access/v1/evaluation");
+    request("POST", &path, &["Content-Type: application/json"], body)
+}
+
+/// Calls that may be listened to, and one user, who may or may not.
+pub(crate) fn policy(company: &str, allowed: bool) -> Policy {
+    let place = Place::default();
+    let listen = Action {
+        name: "listen".to_owned(),
+        new: false,
+        scopes: ScopeSet::ALL,
+        requires: vec![],
+        via: vec![],
+        lifts_wall: false,
+        tests_roles: false,
+    };
+    let call = ResourceType {
+        name: "call".to_owned(),
+        registry: Registry::Open,
+        walled: false,
+        fact_names: FactNames {
+            owner: "owner".to_owned(),
+            group: "group".to_owned(),
+            departments: vec!["department".to_owned()],
+            projects: vec!["project".to_owned()],
+        },
+        parents: vec![],
+        actions: vec![listen],
+    };
+    let any = Grant {
+        scopes: ScopeSet::EMPTY.with(Scope::Any),
+        when: None,
+    };
+    let listener = Role {
+        name: "listener".to_owned(),
+        title: None,
+        template: false,
+        implicit: false,
+        only_on_shift: false,
+        extends: vec![],
+        grants: vec![GrantLine {
+            pattern: Pattern::Type(TypeId(0)),
+            grants: if allowed { vec![any] } else { vec![] },
+            place,
+        }],
+        denies: vec![],
+        place,
+    };
+    let olga = User {
+        id: "olga".to_owned(),
+        title: None,
+        aliases: vec![],
+        active: true,
+        group: None,
+        departments: vec![],
+        roles: vec![Assignment {
+            role: callgate::model::RoleId(0),
+            from: None,
+            until: None,
+            projects: None,
+            place,
+        }],
+        shift: None,
+        properties: Properties::EMPTY,
+    };
+    assert_eq!(ProjectId::DEFAULT.index(), 0);
+    Policy {
+        company: company.to_owned(),
+        title: None,
+        enhanced: false,
+        subject_types: vec!["user".to_owned()],
+        time_zone: "UTC".to_owned(),
+        catalogue: Catalogue {
+            name: "small".to_owned(),
+            types: vec![call],
+        },
+        roles: vec![listener],
+        departments: vec![],
+        groups: vec![],
+        teams: vec![],
+        shifts: vec![],
+        users: vec![olga],
+        objects: vec![],
+        projects: vec![Project {
+            name: "default".to_owned(),
+            title: None,
+            members: Default::default(),
+            objects: vec![],
+            roles: vec![],
+        }],
+        routes: vec![],
+        tests: vec![],
+        files: vec!["company.yaml".to_owned()],
+    }
+}
