@@ -4,6 +4,7 @@ use saphyr_parser::ScanError;
 
 use super::Code;
 use super::sink::{Finding, Sink, Span};
+use super::yaml::DEPTH_MAX;
 
 /// Reports what the parser stumbled over, with the advice that mostly helps.
 pub(super) fn report(sink: &Sink<'_>, file: u32, text: &str, error: &ScanError) {
@@ -38,6 +39,11 @@ pub(super) fn report(sink: &Sink<'_>, file: u32, text: &str, error: &ScanError) 
         Finding::error(Code::TabIndentation, span, "tab in the indentation")
             .help("indent with spaces")
             .report(sink);
+        return;
+    }
+    if error.info().contains("recursion limit") {
+        let message = format!("values nested more than {DEPTH_MAX} deep");
+        sink.error(Code::TooNested, span, message);
         return;
     }
     if error.info().contains("unknown anchor") {
