@@ -86,6 +86,13 @@ impl<'p> Builder<'p> {
         id.0
     }
 
+    /// Enters the name of one among many users or objects, which need not be looked for first.
+    fn id(&mut self, kind: Kind, text: &'p str, value: u32) -> u32 {
+        let id = self.strings.place(text);
+        self.names.push((kind, text, id, value));
+        id.0
+    }
+
     fn texts(&mut self, texts: &'p [String]) -> u32 {
         let ids: Vec<u32> = texts.iter().map(|text| self.intern(text)).collect();
         self.lists.intern(&ids)
