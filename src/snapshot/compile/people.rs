@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use foldhash::fast::FixedState;
 
 use super::super::names::Kind;
-use super::super::tables::{DepartmentRow, LimitedRow, NONE, RoleSetRow, ShiftPlanRow, UserRow};
+use super::super::tables::{LimitedRow, NONE, RoleSetRow, ShiftPlanRow, UserRow};
 use super::roles::Roles;
 use super::{Builder, CELLS_MAX};
 use crate::model::{ProjectId, Timestamp};
@@ -110,11 +110,11 @@ impl<'p> Builder<'p> {
         &mut self,
         roles: &Roles,
         projects: &ProjectsOf,
+        ids: &[u32],
     ) -> Result<Implicit, CompileError> {
         let policy = self.policy;
         let mut seen = Seen::default();
         let belonging = self.belonging(roles, &mut seen);
-        self.departments();
         let mut implicit = belonging.implicit.clone();
         let implicit = Implicit {
             role_set: self.role_set(&mut implicit.roles, &mut seen),
@@ -122,7 +122,13 @@ impl<'p> Builder<'p> {
         };
         let mut rows = Vec::with_capacity(policy.users.len());
         for (user, id) in policy.users.iter().zip(0..) {
-            rows.push(self.user(id, user, &belonging, projects, &mut seen));
+            rows.push(self.user(
+                (id, ids[id as usize]),
+                user,
+                &belonging,
+                projects,
+                &mut seen,
+            ));
         }
         self.tables.users = rows.into_boxed_slice();
         self.tables.limited = seen.limited_rows.into_boxed_slice();
@@ -132,17 +138,16 @@ impl<'p> Builder<'p> {
         Ok(implicit)
     }
 
-    fn departments(&mut self) {
-        let rows = self
-            .policy
-            .departments
-            .iter()
-            .zip(0..)
-            .map(|(department, id)| DepartmentRow {
-                name: self.name(Kind::DEPARTMENT, &department.name, id),
-                parent: department.parent.map_or(NONE, |parent| parent.0),
-            });
-        self.tables.departments = rows.collect();
+    /// Enters the names of all users, and returns the places of their ids.
+    pub(super) fn user_ids(&mut self) -> Vec<u32> {
+        let mut ids = Vec::with_capacity(self.policy.users.len());
+        for (user, id) in self.policy.users.iter().zip(0..) {
+            ids.push(self.id(Kind::USER, &user.id, id));
+            for alias in &user.aliases {
+                self.id(Kind::USER, alias, id);
+            }
+        }
+        ids
     }
 
     fn belonging(&mut self, roles: &Roles, seen: &mut Seen) -> Belonging {
@@ -251,16 +256,12 @@ impl<'p> Builder<'p> {
 
     fn user(
         &mut self,
-        id: u32,
+        (id, name): (u32, u32),
         user: &'p User,
         belonging: &Belonging,
         projects: &ProjectsOf,
         seen: &mut Seen,
     ) -> UserRow {
-        let name = self.id(Kind::USER, &user.id, id);
-        for alias in &user.aliases {
-            self.id(Kind::USER, alias, id);
-        }
         let teams = belonging.teams.get(&id).map_or(&[][..], Vec::as_slice);
         // Taken and given back, so that 200,000 users do not make a million lists.
         let mut scratch = std::mem::take(&mut seen.scratch);
