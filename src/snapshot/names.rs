@@ -66,7 +66,7 @@ pub(crate) fn find(slots: &[Slot], heap: &str, kind: Kind, name: &str) -> Option
         if slot.kind == Kind::NOTHING {
             return None;
         }
-        if slot.tag == tag && slot.kind == kind.0 && strings::text(heap, StrId(slot.name)) == name {
+        if slot.tag == tag && slot.kind == kind.0 && strings::is(heap, StrId(slot.name), name) {
             return Some(slot.value);
         }
         at = (at + 1) & mask;
