@@ -42,6 +42,12 @@ pub(crate) struct Args {
     /// Threads that decide [default: one a core]
     #[arg(long, value_name = "N")]
     workers: Option<String>,
+    /// Threads for searches, explanations and large batches [default: one for two cores]
+    #[arg(long, value_name = "N")]
+    pool_threads: Option<String>,
+    /// Of these, how many may wait for a thread [default: 256]
+    #[arg(long, value_name = "N")]
+    pool_queue: Option<String>,
     /// Listen where other machines can ask, though nobody proves who asks
     #[arg(long, value_name = "BOOL", num_args = 0..=1, default_missing_value = "true", require_equals = true)]
     insecure: Option<String>,
@@ -125,6 +131,8 @@ fn gather(args: Args) -> RawConfig {
     raw.flag("company", args.company);
     raw.flag("default-company", args.default_company);
     raw.flag("workers", args.workers);
+    raw.flag("pool-threads", args.pool_threads);
+    raw.flag("pool-queue", args.pool_queue);
     raw.flag("insecure", args.insecure);
     raw.flag("failed-tests", args.failed_tests);
     raw.flag("max-loss", args.max_loss);
@@ -162,7 +170,11 @@ fn serve(config: &Config) -> io::Result<()> {
         announce(&listen, &admin)?;
         let companies = Arc::new(Companies::default());
         let results = Outcome::ALL.map(Outcome::code);
-        let metrics = Arc::new(Metrics::new(config.workers.get(), results));
+        let metrics = Arc::new(Metrics::new(
+            config.workers.get(),
+            config.pool_threads.get(),
+            results,
+        ));
         let readiness = Arc::new(Readiness::default());
         let watcher = Watcher::spawn(
             config.source.clone(),

@@ -24,6 +24,8 @@ pub const SETTINGS: &[Setting] = &[
     many("company"),
     one("default-company"),
     one("workers"),
+    one("pool-threads"),
+    one("pool-queue"),
     one("insecure"),
     one("failed-tests"),
     one("max-loss"),

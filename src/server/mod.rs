@@ -3,10 +3,10 @@
 //! One thread runs the acceptors, the admin listener and whatever else waits (the control
 //! runtime, which is the caller's); each worker is a thread with a runtime of its own. An acceptor
 //! gives each new connection to the next worker, which keeps it. Decisions never run on the control
-//! runtime, and nothing but decisions runs on a worker.
+//! runtime, and nothing but decisions runs on a worker: what takes longer runs on the [`pool`].
 //!
-//! A request's way: [`worker`] (limits, counts) → [`routes`] → [`authzen`] (body, one look at the
-//! company's snapshot, decision) → [`respond`].
+//! A request's way: [`worker`] (limits, counts) → [`routes`] → [`authzen`] (body) → [`desk`] (one
+//! look at the company's snapshot, decision) → [`respond`].
 
 mod acceptor;
 mod admin;
@@ -14,10 +14,12 @@ mod authzen;
 mod body;
 mod company_metrics;
 mod connection;
+mod desk;
 mod evaluation;
 mod json;
 mod listener;
 mod pace;
+mod pool;
 mod readiness;
 mod reload;
 mod respond;
@@ -40,6 +42,7 @@ pub use json::NESTING_MAX;
 pub use listener::Listener;
 pub use readiness::Readiness;
 pub use reload::{ReloadHandle, ReloadOptions};
+pub use routes::{INTERFACES, Interface};
 
 use crate::companies::Companies;
 use crate::config::Limits;
@@ -54,7 +57,7 @@ pub struct Server {
     pub companies: Arc<Companies>,
     /// For whom it decides where a path names nobody.
     pub default_company: Option<String>,
-    /// Where it counts; it has as many workers as this has shards.
+    /// Where it counts; it has as many workers, and threads in the pool, as this has shards.
     pub metrics: Arc<Metrics>,
     /// Whether to send requests here.
     pub readiness: Arc<Readiness>,
@@ -82,7 +85,7 @@ impl Server {
     /// It must be called on a `tokio::runtime::LocalRuntime`, the control runtime.
     ///
     /// # Errors
-    /// A worker's thread cannot be started.
+    /// A thread cannot be started.
     pub async fn run(
         self,
         decision: Vec<Listener>,
@@ -96,19 +99,20 @@ impl Server {
             readiness: self.readiness,
             limits: self.limits,
         });
+        let pool = pool::Pool::start(&shared)?;
         let (stopping, is_stopping) = watch::channel(false);
         let (stopped, is_stopped) = watch::channel(false);
         let (running, mut all_gone) = mpsc::channel(1);
         let workers = (0..shared.metrics.shards().len()).map(|number| {
             let (shared, stopping) = (Arc::clone(&shared), is_stopping.clone());
-            worker::start(number, shared, stopping, running.clone())
+            worker::start(number, shared, pool.clone(), stopping, running.clone())
         });
         let dispatch = Arc::new(acceptor::Dispatch::new(
             workers.collect::<io::Result<_>>()?,
             Arc::clone(&shared.metrics),
             shared.limits.connections_max,
         ));
-        drop(running);
+        drop((running, pool));
         for listener in decision {
             spawn_local(Arc::clone(&dispatch).accept(listener, is_stopping.clone()));
         }
@@ -131,5 +135,18 @@ impl Server {
         let _ = stopped.send(true);
         let _ = admin.await;
         Ok(())
+    }
+}
+
+#[cfg(test)]
+impl Shared {
+    fn for_test(companies: Companies) -> Self {
+        Self {
+            companies: Arc::new(companies),
+            default_company: None,
+            metrics: Arc::new(Metrics::new(1, 1, [])),
+            readiness: Arc::default(),
+            limits: Limits::default(),
+        }
     }
 }

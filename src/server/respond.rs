@@ -66,6 +66,7 @@ pub(super) enum RefusalCode {
     NoActiveSnapshot,
     GenerationNotReached,
     TooManyRequests,
+    PoolFull,
     Internal,
 }
 
@@ -245,6 +246,7 @@ impl RefusalCode {
             Self::NoActiveSnapshot => "no_active_snapshot",
             Self::GenerationNotReached => "generation_not_reached",
             Self::TooManyRequests => "too_many_requests",
+            Self::PoolFull => "pool_full",
             Self::Internal => "internal",
         }
     }

@@ -7,31 +7,59 @@ use crate::telemetry::{Api, Code};
 
 /// What a request on the decision listener asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Route<'p> {
-    /// An AuthZEN evaluation, of the company that the path names, if it names one.
-    Evaluation { company: Option<&'p str> },
+pub(super) struct Route<'p> {
+    /// The interface.
+    pub(super) api: Api,
+    /// The company that the path names, if it names one.
+    pub(super) company: Option<&'p str>,
+}
+
+/// An interface of the decision listener.
+#[derive(Clone, Copy, Debug)]
+pub struct Interface {
+    /// Which one.
+    pub api: Api,
+    /// Its path, after the company's name.
+    pub path: &'static str,
+    /// Its methods, as in the header `Allow`.
+    pub methods: &'static str,
+}
+
+/// Every interface of the decision listener.
+pub static INTERFACES: [Interface; 2] = [
+    posted(Api::Evaluation, "/access/v1/evaluation"),
+    posted(Api::Explain, "/v1/explain"),
+];
+
+const fn posted(api: Api, path: &'static str) -> Interface {
+    Interface {
+        api,
+        path,
+        methods: "POST",
+    }
 }
 
 /// Finds the route, or the interface that is missed and its answer. The path is compared as it
 /// stands: nothing in it is decoded or put right.
 pub(super) fn route<'p>(method: &Method, path: &'p str) -> Result<Route<'p>, (Api, Answer)> {
     let (company, rest) = split_company(path);
-    let (route, allowed) = match rest {
-        "/access/v1/evaluation" => (Route::Evaluation { company }, Method::POST),
-        _ => {
-            let message = "there is nothing at this path: try /COMPANY/access/v1/evaluation";
-            let refusal = Refusal::new(Code::NotFound, RefusalCode::UnknownPath, message);
-            return Err((Api::Unrouted, refusal.into()));
-        }
+    let found = INTERFACES.iter().find(|interface| interface.path == rest);
+    let Some(interface) = found else {
+        let message = "there is nothing at this path: try /COMPANY/access/v1/evaluation";
+        let refusal = Refusal::new(Code::NotFound, RefusalCode::UnknownPath, message);
+        return Err((Api::Unrouted, refusal.into()));
     };
-    if *method == allowed {
-        Ok(route)
-    } else {
-        let message = "this path takes POST alone";
-        let code = RefusalCode::MethodNotAllowed;
-        let refusal = Refusal::new(Code::MethodNotAllowed, code, message);
-        Err((route.api(), Answer::from(refusal).allowing("POST")))
+    let (api, methods) = (interface.api, interface.methods);
+    if methods
+        .split(", ")
+        .any(|allowed| allowed == method.as_str())
+    {
+        return Ok(Route { api, company });
     }
+    let message = format!("this path takes {methods} alone");
+    let code = RefusalCode::MethodNotAllowed;
+    let refusal = Refusal::new(Code::MethodNotAllowed, code, message);
+    Err((api, Answer::from(refusal).allowing(methods)))
 }
 
 /// The company that a path begins with, and what follows. A company is never named `access`,
@@ -46,15 +74,6 @@ fn split_company(path: &str) -> (Option<&str>, &str) {
     }
 }
 
-impl Route<'_> {
-    /// The interface, for metrics.
-    pub(super) const fn api(self) -> Api {
-        match self {
-            Self::Evaluation { .. } => Api::Evaluation,
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -65,7 +84,10 @@ mod tests {
 
     #[test]
     fn a_path_names_a_company_or_leaves_it_out() {
-        let evaluation = |company| Ok(Route::Evaluation { company });
+        let evaluation = |company| {
+            let api = Api::Evaluation;
+            Ok(Route { api, company })
+        };
         let post = Method::POST;
         assert_eq!(
             found(post.clone(), "/demo/access/v1/evaluation"),

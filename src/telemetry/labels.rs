@@ -5,6 +5,8 @@
 pub enum Api {
     /// `/{company}/access/v1/evaluation`
     Evaluation,
+    /// `/{company}/v1/explain`
+    Explain,
     /// No path of ours.
     Unrouted,
 }
@@ -36,13 +38,14 @@ pub enum Code {
 
 impl Api {
     /// All of them, in the order of their positions.
-    pub const ALL: [Self; 2] = [Self::Evaluation, Self::Unrouted];
+    pub const ALL: [Self; 3] = [Self::Evaluation, Self::Explain, Self::Unrouted];
 
     /// The label's value.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
             Self::Evaluation => "evaluation",
+            Self::Explain => "explain",
             Self::Unrouted => "none",
         }
     }
@@ -51,7 +54,7 @@ impl Api {
     #[must_use]
     pub const fn decides(self) -> bool {
         match self {
-            Self::Evaluation => true,
+            Self::Evaluation | Self::Explain => true,
             Self::Unrouted => false,
         }
     }

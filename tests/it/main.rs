@@ -22,6 +22,8 @@ mod cases;
 mod cli;
 /// What `serve` is told, over the binary.
 mod config;
+/// Explanations over HTTP, and the pool that gives them.
+mod explain_http;
 /// A policy tree on disk, and a watcher over it.
 mod fixture;
 #[path = "../generate/mod.rs"]
