@@ -30,6 +30,8 @@ pub const DEFAULT_MAX_LOSS: f64 = 0.2;
 pub const DEFAULT_MAX_CONNECTIONS: usize = 10_000;
 /// Requests under way at once.
 pub const DEFAULT_MAX_REQUESTS: usize = 4_096;
+/// Items of a batch.
+pub const DEFAULT_MAX_BATCH: usize = 1_000;
 /// Searches, explanations and large batches that wait at once.
 pub const DEFAULT_POOL_QUEUE: usize = 256;
 /// From a request's first byte to the end of its head.
@@ -48,6 +50,8 @@ pub const DEFAULT_LOG_LEVEL: &str = "info";
 
 /// Most threads of a kind.
 const THREADS_MAX: usize = 1_024;
+/// The most items of a batch that are kept in memory; `max-batch` cannot go beyond.
+pub const BATCH_ITEMS_MAX: usize = 10_000;
 /// What a number of connections or requests may be.
 const COUNT_MAX: usize = 10_000_000;
 
@@ -89,6 +93,8 @@ pub struct Limits {
     pub connections_max: usize,
     /// Requests between head and answer at once; each worker takes its share.
     pub requests_max: usize,
+    /// Items of a batch.
+    pub batch_items_max: usize,
     /// Searches, explanations and large batches that wait for a thread of the pool at once.
     pub pool_queue_max: usize,
     /// From a request's first byte to the end of its head.
@@ -106,6 +112,7 @@ impl Default for Limits {
         Self {
             connections_max: DEFAULT_MAX_CONNECTIONS,
             requests_max: DEFAULT_MAX_REQUESTS,
+            batch_items_max: DEFAULT_MAX_BATCH,
             pool_queue_max: DEFAULT_POOL_QUEUE,
             header_timeout: DEFAULT_HEADER_TIMEOUT,
             body_timeout: DEFAULT_BODY_TIMEOUT,
@@ -247,6 +254,7 @@ impl<'r> Reader<'r> {
         Limits {
             connections_max: self.one("max-connections", count, || default.connections_max),
             requests_max: self.one("max-requests", count, || default.requests_max),
+            batch_items_max: self.one("max-batch", batch, || default.batch_items_max),
             pool_queue_max: self.one("pool-queue", count, || default.pool_queue_max),
             header_timeout: self.one("header-timeout", duration, || default.header_timeout),
             body_timeout: self.one("body-timeout", duration, || default.body_timeout),
@@ -312,10 +320,18 @@ fn threads(text: &str) -> Result<NonZeroUsize, String> {
 }
 
 fn count(text: &str) -> Result<usize, String> {
+    up_to(COUNT_MAX, text)
+}
+
+fn batch(text: &str) -> Result<usize, String> {
+    up_to(BATCH_ITEMS_MAX, text)
+}
+
+fn up_to(most: usize, text: &str) -> Result<usize, String> {
     let number = text.parse().ok();
     number
-        .filter(|number| (1..=COUNT_MAX).contains(number))
-        .ok_or_else(|| format!("`{text}` is no number from 1 to {COUNT_MAX}"))
+        .filter(|number| (1..=most).contains(number))
+        .ok_or_else(|| format!("`{text}` is no number from 1 to {most}"))
 }
 
 fn share(text: &str) -> Result<f64, String> {

@@ -66,6 +66,9 @@ pub(crate) struct Args {
     /// Requests under way at once [default: 4096]
     #[arg(long, value_name = "N")]
     max_requests: Option<String>,
+    /// Items of a batch, up to 10000 [default: 1000]
+    #[arg(long, value_name = "N")]
+    max_batch: Option<String>,
     /// From a request's first byte to the end of its head [default: 10s]
     #[arg(long, value_name = "TIME")]
     header_timeout: Option<String>,
@@ -139,6 +142,7 @@ fn gather(args: Args) -> RawConfig {
     raw.flag("poll-interval", args.poll_interval);
     raw.flag("max-connections", args.max_connections);
     raw.flag("max-requests", args.max_requests);
+    raw.flag("max-batch", args.max_batch);
     raw.flag("header-timeout", args.header_timeout);
     raw.flag("body-timeout", args.body_timeout);
     raw.flag("idle-timeout", args.idle_timeout);

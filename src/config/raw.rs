@@ -32,6 +32,7 @@ pub const SETTINGS: &[Setting] = &[
     one("poll-interval"),
     one("max-connections"),
     one("max-requests"),
+    one("max-batch"),
     one("header-timeout"),
     one("body-timeout"),
     one("idle-timeout"),

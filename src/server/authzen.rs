@@ -6,16 +6,73 @@ use hyper::body::{Bytes, Incoming};
 use hyper::header::{CONTENT_TYPE, HeaderMap};
 
 use super::body::{self, BodyError};
-use super::desk::{Desk, not_reached};
-use super::evaluation::EvaluationRequest;
+use super::desk::{Desk, reach};
+use super::evaluation::{EvaluationRequest, Parts, asks_to_explain, names_generation};
 use super::respond::{Answer, Refusal, RefusalCode};
 use super::worker::Worker;
-use crate::decide;
+use crate::decide::{self, Explanation};
 use crate::model::Timestamp;
+use crate::snapshot::Snapshot;
 use crate::telemetry::{Api, Code};
 
 /// A request's body, read and said to be JSON, or why it is not taken.
-type Said = Result<Bytes, Refusal>;
+pub(super) type Said = Result<Bytes, Refusal>;
+
+/// Whether an answer tells its steps.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Explain {
+    /// Where the request asks for it, it is not answered here: a worker has no time for that.
+    Elsewhere,
+    /// Where the request asks for it.
+    IfAsked,
+    /// Always.
+    Always,
+}
+
+/// Decides checks of one request: with one snapshot, at one time.
+pub(super) struct Asker<'s> {
+    pub(super) desk: &'s Desk,
+    pub(super) api: Api,
+    pub(super) snapshot: &'s Snapshot,
+    /// The snapshot's generation, or an older one.
+    pub(super) generation: Option<u64>,
+    pub(super) explain: Explain,
+    pub(super) now: Timestamp,
+}
+
+/// What comes of a check.
+pub(super) struct Outcome {
+    pub(super) allowed: bool,
+    pub(super) explanation: Option<Explanation>,
+}
+
+// === impl Asker ===
+
+impl Asker<'_> {
+    /// Decides one check: alone or as an item of a batch, it is the same.
+    pub(super) fn decide(&self, parts: Parts<'_, '_>) -> Result<Outcome, Refusal> {
+        let check = parts.check(self.now)?;
+        reach(self.generation, check.min_generation)?;
+        let reason = self.desk.decide(self.api, self.snapshot, check.query());
+        let explained = check.explain || self.explain == Explain::Always;
+        let explanation = explained.then(|| decide::explain(self.snapshot, check.query()));
+        Ok(Outcome {
+            allowed: reason.allows(),
+            explanation,
+        })
+    }
+
+    /// Decides one check, and answers.
+    pub(super) fn answer(&self, parts: Parts<'_, '_>) -> Result<Answer, Refusal> {
+        let outcome = self.decide(parts)?;
+        Ok(match &outcome.explanation {
+            None => Answer::decision(outcome.allowed),
+            Some(explanation) => {
+                Answer::explained(outcome.allowed, explanation, self.snapshot.revision())
+            }
+        })
+    }
+}
 
 /// Answers an evaluation for the company that the path names, or for the one there is.
 pub(super) async fn evaluation(
@@ -28,14 +85,13 @@ pub(super) async fn evaluation(
         Ok(said) => said,
         Err(answer) => return answer,
     };
-    let desk = worker.desk();
+    let (desk, api) = (worker.desk(), Api::Evaluation);
     // From here on nothing waits; so a bug can be caught here, and its request alone pays for it.
-    let mut explain = false;
-    let answer = desk.caught(|| evaluate(desk, company, &said, &mut explain));
-    if explain {
-        return explained_on_pool(worker, Api::Evaluation, company, said).await;
+    let here = desk.caught(|| evaluate(desk, api, company, &said, Explain::Elsewhere));
+    match here {
+        Some(answer) => answer,
+        None => on_pool(worker, api, company, said, Explain::IfAsked).await,
     }
-    answer
 }
 
 /// Answers an evaluation with the steps that led to the decision.
@@ -46,62 +102,53 @@ pub(super) async fn explain(
     body: &mut Incoming,
 ) -> Answer {
     match read(worker, headers, body).await {
-        Ok(said) => explained_on_pool(worker, Api::Explain, company, said).await,
+        Ok(said) => on_pool(worker, Api::Explain, company, said, Explain::Always).await,
         Err(answer) => answer,
     }
 }
 
-/// The request's one look at its company's snapshot, and all that is done with it. If it asks for
-/// an explanation, that is noted and nothing is decided.
-fn evaluate(desk: &Desk, company: Option<&str>, said: &Said, explain: &mut bool) -> Answer {
-    let request = said.as_deref().map_err(Clone::clone);
-    let request = request.and_then(EvaluationRequest::read);
-    let now = Timestamp::from(SystemTime::now());
-    let check = request.as_ref().map_err(Clone::clone);
-    let check = check.and_then(|request| request.check(now));
-    let reached = match &check {
-        Ok(check) if check.explain => {
-            *explain = true;
-            return Answer::decision(false); // nobody sees it
-        }
-        Ok(check) => desk.has_reached(company, check.min_generation),
-        Err(_) => true,
-    };
-    desk.answer(company, |snapshot| {
-        let check = check?;
-        if !reached {
-            return Err(not_reached());
-        }
-        let reason = desk.decide(Api::Evaluation, snapshot, check.query());
-        Ok(Answer::decision(reason.allows()))
-    })
-}
-
-async fn explained_on_pool(worker: &Worker, api: Api, company: Option<&str>, said: Said) -> Answer {
+async fn on_pool(
+    worker: &Worker,
+    api: Api,
+    company: Option<&str>,
+    said: Said,
+    explain: Explain,
+) -> Answer {
     let company = company.map(str::to_owned);
-    let question = move |desk: &Desk| explain_evaluation(desk, api, company.as_deref(), &said);
+    let question = move |desk: &Desk| evaluate(desk, api, company.as_deref(), &said, explain);
     worker.pool().ask(question).await
 }
 
-/// As [`evaluate`], with steps.
-fn explain_evaluation(desk: &Desk, api: Api, company: Option<&str>, said: &Said) -> Answer {
+/// The request's one look at its company's snapshot, and all that is done with it. `None`: it is
+/// to be answered elsewhere.
+fn evaluate(
+    desk: &Desk,
+    api: Api,
+    company: Option<&str>,
+    said: &Said,
+    explain: Explain,
+) -> Option<Answer> {
     let request = said.as_deref().map_err(Clone::clone);
     let request = request.and_then(EvaluationRequest::read);
+    let parts = request.as_ref().map(EvaluationRequest::parts);
+    let is = |what: fn(Parts<'_, '_>) -> bool| parts.as_ref().is_ok_and(|parts| what(*parts));
+    if explain == Explain::Elsewhere && is(asks_to_explain) {
+        return None;
+    }
+    let awaits = is(names_generation);
+    let generation = awaits.then(|| desk.generation(company)).flatten();
     let now = Timestamp::from(SystemTime::now());
-    let check = request.as_ref().map_err(Clone::clone);
-    let check = check.and_then(|request| request.check(now));
-    let least = check.as_ref().map_or(None, |check| check.min_generation);
-    let reached = desk.has_reached(company, least);
-    desk.answer(company, |snapshot| {
-        let check = check?;
-        if !reached {
-            return Err(not_reached());
-        }
-        let reason = desk.decide(api, snapshot, check.query());
-        let explanation = decide::explain(snapshot, check.query());
-        let revision = snapshot.revision();
-        Ok(Answer::explained(reason.allows(), &explanation, revision))
-    })
+    Some(desk.answer(company, |snapshot| {
+        let asker = Asker {
+            desk,
+            api,
+            snapshot,
+            generation,
+            explain,
+            now,
+        };
+        asker.answer(parts.map_err(Clone::clone)?)
+    }))
 }
 
 /// Reads the body whole; what it should have been said to be is left to be told after the company.

@@ -34,11 +34,12 @@ impl Desk {
 
     /// The answer, or status 500 if making it meets a bug: nothing that is shared is left half
     /// changed by that, since an answer changes nothing but counts.
-    pub(super) fn caught(&self, answer: impl FnOnce() -> Answer) -> Answer {
+    pub(super) fn caught<A: From<Answer>>(&self, answer: impl FnOnce() -> A) -> A {
         catch_unwind(AssertUnwindSafe(answer)).unwrap_or_else(|_| {
             self.metrics.panicked();
             let message = "this is a bug in callgate; its log has more";
-            Refusal::new(Code::Internal, RefusalCode::Internal, message).into()
+            let refusal = Refusal::new(Code::Internal, RefusalCode::Internal, message);
+            Answer::from(refusal).into()
         })
     }
 
@@ -90,13 +91,8 @@ impl Desk {
         }
     }
 
-    /// Whether what decides for the company is of this generation or a newer one. To be asked
-    /// before the snapshot is looked at: so that one is not older than what is promised here.
-    pub(super) fn has_reached(&self, company: Option<&str>, generation: Option<u64>) -> bool {
-        generation.is_none() || self.generation(company) >= generation
-    }
-
-    /// The generation of what decides for the company, if it has one.
+    /// The generation of what decides for the company, if it has one. To be asked before the
+    /// snapshot is looked at: so that one is not older than what is promised here.
     pub(super) fn generation(&self, company: Option<&str>) -> Option<u64> {
         let companies = &self.shared.companies;
         let company = match company.or(self.shared.default_company.as_deref()) {
@@ -144,9 +140,16 @@ fn no_snapshot() -> Refusal {
     Refusal::new(Code::Unavailable, RefusalCode::NoActiveSnapshot, message)
 }
 
-/// What decides is older than the request asks for.
+/// Whether what decides has reached the generation that is asked for.
+pub(super) fn reach(reached: Option<u64>, least: Option<u64>) -> Result<(), Refusal> {
+    match least {
+        Some(_) if reached < least => Err(not_reached()),
+        _ => Ok(()),
+    }
+}
+
 #[cold]
-pub(super) fn not_reached() -> Refusal {
+fn not_reached() -> Refusal {
     let message = "what decides is older than `context.callgate.min_generation`";
     let code = RefusalCode::GenerationNotReached;
     Refusal::new(Code::Unavailable, code, message)
@@ -161,7 +164,7 @@ mod tests {
     fn a_bug_costs_its_own_request_alone() {
         let shared = Arc::new(Shared::for_test(Companies::default()));
         let desk = Desk::new(shared, Arc::default(), 0);
-        let answer = desk.caught(|| panic!("a bug, on purpose"));
+        let answer: Answer = desk.caught(|| panic!("a bug, on purpose"));
         assert_eq!((answer.code, desk.metrics().panics()), (Code::Internal, 1));
     }
 }

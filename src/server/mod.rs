@@ -11,11 +11,13 @@
 mod acceptor;
 mod admin;
 mod authzen;
+mod batch;
 mod body;
 mod company_metrics;
 mod connection;
 mod desk;
 mod evaluation;
+mod expect;
 mod json;
 mod listener;
 mod pace;

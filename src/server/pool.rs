@@ -29,8 +29,8 @@ pub(super) struct Pool {
 
 /// A question, and where its answer is awaited.
 struct Job {
-    question: Box<dyn FnOnce(&Desk) -> Answer + Send>,
-    reply: oneshot::Sender<Answer>,
+    question: Box<dyn FnOnce(&Desk) -> Option<Answer> + Send>,
+    reply: oneshot::Sender<Option<Answer>>,
 }
 
 /// The one end of the queue that all threads take from.
@@ -55,10 +55,10 @@ impl Pool {
         })
     }
 
-    /// The answer that `question` gives on one of the threads.
+    /// The answer that `question` gives on one of the threads. It must give one.
     pub(super) async fn ask(
         &self,
-        question: impl FnOnce(&Desk) -> Answer + Send + 'static,
+        question: impl FnOnce(&Desk) -> Option<Answer> + Send + 'static,
     ) -> Answer {
         let (reply, answer) = oneshot::channel();
         let question = Box::new(question);
@@ -69,7 +69,7 @@ impl Pool {
             self.metrics.pool_refused.fetch_add(1, Relaxed);
             return full().into();
         }
-        answer.await.unwrap_or_else(|_| full().into())
+        answer.await.ok().flatten().unwrap_or_else(|| none().into())
     }
 }
 
@@ -90,6 +90,13 @@ fn work(desk: &Desk, jobs: &Jobs) {
             let _ = reply.send(desk.caught(|| question(desk)));
         }
     }
+}
+
+/// A thread has ended, or a question has no answer.
+#[cold]
+fn none() -> Refusal {
+    let message = "this is a bug in callgate: the pool gives no answer";
+    Refusal::new(Code::Internal, RefusalCode::Internal, message)
 }
 
 #[cold]

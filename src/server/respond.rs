@@ -23,6 +23,10 @@ pub(super) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id"
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
 const CLOSE: HeaderValue = HeaderValue::from_static("close");
 
+// Proxies compare these byte by byte.
+const ALLOWED: &[u8] = br#"{"decision":true}"#;
+const DENIED: &[u8] = br#"{"decision":false}"#;
+
 /// When to try again, in seconds: what is full empties in milliseconds, and a company's first
 /// snapshot is compiled in seconds.
 const RETRY_SECONDS: HeaderValue = HeaderValue::from_static("1");
@@ -56,6 +60,8 @@ pub(super) enum RefusalCode {
     EmptyMember,
     WrongType,
     UnknownMember,
+    UnknownSemantic,
+    TooManyItems,
     BrokenBody,
     BodyTooSlow,
     BodyTooLarge,
@@ -92,6 +98,26 @@ struct ExplainedContext<'a> {
     steps: &'a [String],
 }
 
+/// Decisions of a batch, as they are made.
+pub(super) struct Decisions(Vec<u8>);
+
+#[derive(Serialize)]
+struct ItemError<'a> {
+    decision: bool,
+    context: ItemErrorContext<'a>,
+}
+
+#[derive(Serialize)]
+struct ItemErrorContext<'a> {
+    error: ItemErrorMembers<'a>,
+}
+
+#[derive(Serialize)]
+struct ItemErrorMembers<'a> {
+    status: u16,
+    message: &'a str,
+}
+
 #[derive(Serialize)]
 struct ErrorBody<'a> {
     error: ErrorMembers<'a>,
@@ -108,25 +134,17 @@ struct ErrorMembers<'a> {
 impl Answer {
     /// A decision, and nothing else.
     pub(super) const fn decision(allow: bool) -> Self {
-        // Proxies compare this byte by byte.
-        Self::ok(Bytes::from_static(if allow {
-            br#"{"decision":true}"#
-        } else {
-            br#"{"decision":false}"#
-        }))
+        Self::ok(Bytes::from_static(if allow { ALLOWED } else { DENIED }))
     }
 
     /// A decision with its reason and steps.
     pub(super) fn explained(allow: bool, explanation: &Explanation, revision: &str) -> Self {
-        Self::ok(json(&Explained {
-            decision: allow,
-            context: ExplainedContext {
-                reason: &explanation.reason,
-                revision,
-                scopes: &explanation.scopes,
-                steps: &explanation.steps,
-            },
-        }))
+        Self::ok(json(&Explained::new(allow, explanation, revision)))
+    }
+
+    /// The decisions of a batch.
+    pub(super) fn batch(decisions: Decisions) -> Self {
+        Self::ok(decisions.finish())
     }
 
     /// No decision.
@@ -203,6 +221,66 @@ impl From<Refusal> for Answer {
     }
 }
 
+// === impl Explained ===
+
+impl<'a> Explained<'a> {
+    fn new(allow: bool, explanation: &'a Explanation, revision: &'a str) -> Self {
+        Self {
+            decision: allow,
+            context: ExplainedContext {
+                reason: &explanation.reason,
+                revision,
+                scopes: &explanation.scopes,
+                steps: &explanation.steps,
+            },
+        }
+    }
+}
+
+// === impl Decisions ===
+
+impl Decisions {
+    /// Room for this many.
+    pub(super) fn with_capacity(items: usize) -> Self {
+        let mut body = Vec::with_capacity((DENIED.len() + 1) * items + 32);
+        body.extend_from_slice(br#"{"evaluations":["#);
+        Self(body)
+    }
+
+    /// A decision, and nothing else.
+    pub(super) fn decision(&mut self, allow: bool) {
+        self.0
+            .extend_from_slice(if allow { ALLOWED } else { DENIED });
+        self.0.push(b',');
+    }
+
+    /// A decision with its reason and steps.
+    pub(super) fn explained(&mut self, allow: bool, explanation: &Explanation, revision: &str) {
+        let explained = json(&Explained::new(allow, explanation, revision));
+        self.0.extend_from_slice(&explained);
+        self.0.push(b',');
+    }
+
+    /// No decision, and so a deny.
+    pub(super) fn refused(&mut self, refusal: &Refusal) {
+        let error = ItemErrorMembers {
+            status: refusal.status.number(),
+            message: &refusal.message,
+        };
+        let context = ItemErrorContext { error };
+        let decision = false;
+        self.0
+            .extend_from_slice(&json(&ItemError { decision, context }));
+        self.0.push(b',');
+    }
+
+    fn finish(mut self) -> Bytes {
+        self.0.pop_if(|last| *last == b',');
+        self.0.extend_from_slice(b"]}");
+        self.0.into()
+    }
+}
+
 // === impl Refusal ===
 
 impl Refusal {
@@ -236,6 +314,8 @@ impl RefusalCode {
             Self::EmptyMember => "empty_member",
             Self::WrongType => "wrong_type",
             Self::UnknownMember => "unknown_member",
+            Self::UnknownSemantic => "unknown_semantic",
+            Self::TooManyItems => "too_many_items",
             Self::BrokenBody => "broken_body",
             Self::BodyTooSlow => "body_too_slow",
             Self::BodyTooLarge => "body_too_large",

@@ -26,8 +26,9 @@ pub struct Interface {
 }
 
 /// Every interface of the decision listener.
-pub static INTERFACES: [Interface; 2] = [
+pub static INTERFACES: [Interface; 3] = [
     posted(Api::Evaluation, "/access/v1/evaluation"),
+    posted(Api::Evaluations, "/access/v1/evaluations"),
     posted(Api::Explain, "/v1/explain"),
 ];
 

@@ -25,7 +25,7 @@ use super::pool::Pool;
 use super::respond::{Answer, AnswerBody, REQUEST_ID, Refusal, RefusalCode};
 use super::routes::route;
 use super::stream::Detached;
-use super::{Shared, authzen, body};
+use super::{Shared, authzen, batch, body};
 use crate::telemetry::{Api, Code};
 
 /// Connections on their way to a worker.
@@ -199,6 +199,7 @@ impl Worker {
         }
         let (company, headers) = (route.company, &head.headers);
         let answer = match route.api {
+            Api::Evaluations => batch::evaluations(self, company, headers, body).await,
             Api::Explain => authzen::explain(self, company, headers, body).await,
             Api::Evaluation | Api::Unrouted => {
                 authzen::evaluation(self, company, headers, body).await

@@ -5,6 +5,8 @@
 pub enum Api {
     /// `/{company}/access/v1/evaluation`
     Evaluation,
+    /// `/{company}/access/v1/evaluations`
+    Evaluations,
     /// `/{company}/v1/explain`
     Explain,
     /// No path of ours.
@@ -38,13 +40,19 @@ pub enum Code {
 
 impl Api {
     /// All of them, in the order of their positions.
-    pub const ALL: [Self; 3] = [Self::Evaluation, Self::Explain, Self::Unrouted];
+    pub const ALL: [Self; 4] = [
+        Self::Evaluation,
+        Self::Evaluations,
+        Self::Explain,
+        Self::Unrouted,
+    ];
 
     /// The label's value.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
             Self::Evaluation => "evaluation",
+            Self::Evaluations => "evaluations",
             Self::Explain => "explain",
             Self::Unrouted => "none",
         }
@@ -54,7 +62,7 @@ impl Api {
     #[must_use]
     pub const fn decides(self) -> bool {
         match self {
-            Self::Evaluation | Self::Explain => true,
+            Self::Evaluation | Self::Evaluations | Self::Explain => true,
             Self::Unrouted => false,
         }
     }

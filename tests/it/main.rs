@@ -16,6 +16,8 @@ mod admin;
 mod agreement;
 /// Requests that are none, each row of the contract's table.
 mod bad_input;
+/// Several checks in one request.
+mod batch;
 /// Worked cases of the decision model.
 mod cases;
 /// The subcommands, as processes.

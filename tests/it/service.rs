@@ -155,6 +155,14 @@ impl Service {
         revision
     }
 
+    /// Makes the policy of these files decide.
+    pub(crate) fn publish_files(&self, company: &str, files: &Files) {
+        let reading = callgate::policy::read_company(files, company);
+        let policy = reading.map_err(|errors| errors.to_string()).unwrap().policy;
+        let snapshot = Snapshot::compile(&policy).unwrap();
+        self.companies.publish(Arc::new(snapshot));
+    }
+
     pub(crate) fn connect(&self) -> Client {
         Client::connect(&self.address)
     }
