@@ -5,6 +5,7 @@
 //! ready for use.
 
 mod address;
+mod public_url;
 mod raw;
 
 use std::collections::BTreeSet;
@@ -14,6 +15,7 @@ use std::str::FromStr;
 use std::time::Duration;
 
 pub use address::Address;
+pub use public_url::PublicUrl;
 pub use raw::{Mistake, Origin, RawConfig, SETTINGS, Setting};
 
 use tracing_subscriber::EnvFilter;
@@ -68,6 +70,8 @@ pub struct Config {
     pub companies: BTreeSet<String>,
     /// The company of paths that name none.
     pub default_company: Option<String>,
+    /// Under which URL callers see the service.
+    pub public_url: Option<PublicUrl>,
     /// Threads that decide.
     pub workers: NonZeroUsize,
     /// Threads for searches, explanations and large batches.
@@ -167,6 +171,7 @@ impl Config {
                 .swap_remove(0),
             companies: read.many("company", company).into_iter().collect(),
             default_company: read.one("default-company", |text| company(text).map(Some), || None),
+            public_url: read.one("public-url", |text| text.parse().map(Some), || None),
             workers: read.one("workers", threads, cores),
             pool_threads: read.one("pool-threads", threads, || {
                 NonZeroUsize::new(cores().get() / 2).unwrap_or(NonZeroUsize::MIN)

@@ -39,6 +39,9 @@ pub(crate) struct Args {
     /// The company of paths that name none [default: the only one, if there is one]
     #[arg(long, value_name = "NAME")]
     default_company: Option<String>,
+    /// Under which URL callers see the service: https://…; without it there is no discovery
+    #[arg(long, value_name = "URL")]
+    public_url: Option<String>,
     /// Threads that decide [default: one a core]
     #[arg(long, value_name = "N")]
     workers: Option<String>,
@@ -133,6 +136,7 @@ fn gather(args: Args) -> RawConfig {
     raw.flag("admin", args.admin);
     raw.flag("company", args.company);
     raw.flag("default-company", args.default_company);
+    raw.flag("public-url", args.public_url);
     raw.flag("workers", args.workers);
     raw.flag("pool-threads", args.pool_threads);
     raw.flag("pool-queue", args.pool_queue);
@@ -204,6 +208,7 @@ fn serve(config: &Config) -> io::Result<()> {
         let server = Server {
             companies: Arc::clone(&companies),
             default_company: config.default_company.clone(),
+            public_url: config.public_url.clone(),
             metrics,
             readiness: Arc::clone(&readiness),
             reload,

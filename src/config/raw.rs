@@ -23,6 +23,7 @@ pub const SETTINGS: &[Setting] = &[
     one("admin"),
     many("company"),
     one("default-company"),
+    one("public-url"),
     one("workers"),
     one("pool-threads"),
     one("pool-queue"),

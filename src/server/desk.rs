@@ -4,10 +4,11 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Instant;
 
+use super::page::Key;
 use super::respond::{Answer, Headers, Refusal, RefusalCode};
 use super::{Readiness, Shared};
 use crate::companies::Current;
-use crate::config::Limits;
+use crate::config::{Limits, PublicUrl};
 use crate::decide;
 use crate::model::{Query, Reason};
 use crate::snapshot::Snapshot;
@@ -84,7 +85,11 @@ impl Desk {
 
     /// Calls `read` with what stands for the company that is named, for the default one, or for
     /// the only one.
-    fn with_company<R>(&self, company: Option<&str>, read: impl FnOnce(Current<'_>) -> R) -> R {
+    pub(super) fn with_company<R>(
+        &self,
+        company: Option<&str>,
+        read: impl FnOnce(Current<'_>) -> R,
+    ) -> R {
         match company.or(self.shared.default_company.as_deref()) {
             Some(company) => self.shared.companies.with(company, read),
             None => self.shared.companies.with_only(read),
@@ -104,6 +109,14 @@ impl Desk {
 
     pub(super) fn limits(&self) -> &Limits {
         &self.shared.limits
+    }
+
+    pub(super) fn public_url(&self) -> Option<&PublicUrl> {
+        self.shared.public_url.as_ref()
+    }
+
+    pub(super) fn page_key(&self) -> &Key {
+        &self.shared.page_key
     }
 
     pub(super) fn metrics(&self) -> &Shard {
@@ -126,7 +139,7 @@ impl Desk {
 // === why there is no decision ===
 
 #[cold]
-fn unknown(company: Option<&str>) -> Refusal {
+pub(super) fn unknown(company: Option<&str>) -> Refusal {
     let message = match company {
         Some(_) => "there is no company of this name",
         None => "there is not exactly one company: name it, as in /COMPANY/access/v1/evaluation",
@@ -135,7 +148,7 @@ fn unknown(company: Option<&str>) -> Refusal {
 }
 
 #[cold]
-fn no_snapshot() -> Refusal {
+pub(super) fn no_snapshot() -> Refusal {
     let message = "nothing of this company's policy was ever activated";
     Refusal::new(Code::Unavailable, RefusalCode::NoActiveSnapshot, message)
 }

@@ -27,6 +27,14 @@ pub(super) struct Parts<'r, 'a> {
     pub(super) context: &'r Member<ContextBody<'a>>,
 }
 
+/// What a search seeks, and its request need not name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Sought {
+    Subject,
+    Resource,
+    Action,
+}
+
 /// A check in which nothing is wrong or missing.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Evaluation<'r> {
@@ -154,33 +162,51 @@ impl<'r> Parts<'r, '_> {
 
     /// The check, if nothing is wrong or missing in it.
     pub(super) fn check(self, now: Timestamp) -> Result<Evaluation<'r>, Refusal> {
+        self.check_but(None, now)
+    }
+
+    /// The check, but for what is sought: its id is not looked at, nor is an action that is sought.
+    pub(super) fn check_but(
+        self,
+        sought: Option<Sought>,
+        now: Timestamp,
+    ) -> Result<Evaluation<'r>, Refusal> {
         let subject = required(self.subject, "`subject`", "an object")?;
-        let action = required(self.action, "`action`", "an object")?;
+        let action = match sought {
+            Some(Sought::Action) => Action {
+                name: "",
+                properties: &NO_PROPERTIES,
+            },
+            _ => required(self.action, "`action`", "an object")?.check()?,
+        };
         let resource = required(self.resource, "`resource`", "an object")?;
         let context = optional(self.context, "`context`", "an object")?;
         let options = match context {
             None => Options::default(),
             Some(context) => context.options()?,
         };
-        let id = if options.section {
+        let subject_id = match sought {
+            Some(Sought::Subject) => "",
+            _ => text(&subject.id, "`subject.id`")?,
+        };
+        let resource_id = match sought {
+            Some(Sought::Resource) => "",
             // A section has no id; one that is sent is not looked at, but for its type.
-            optional(&resource.id, "`resource.id`", "a string")?.map_or("", |id| id)
-        } else {
-            text(&resource.id, "`resource.id`")?
+            _ if options.section => {
+                optional(&resource.id, "`resource.id`", "a string")?.map_or("", |id| id)
+            }
+            _ => text(&resource.id, "`resource.id`")?,
         };
         let query = Query {
             subject: Entity {
                 kind: text(&subject.kind, "`subject.type`")?,
-                id: text(&subject.id, "`subject.id`")?,
+                id: subject_id,
                 properties: properties(&subject.properties, "`subject.properties`")?,
             },
-            action: Action {
-                name: text(&action.name, "`action.name`")?,
-                properties: properties(&action.properties, "`action.properties`")?,
-            },
+            action,
             resource: Entity {
                 kind: text(&resource.kind, "`resource.type`")?,
-                id,
+                id: resource_id,
                 properties: properties(&resource.properties, "`resource.properties`")?,
             },
             context: context.map_or(&NO_PROPERTIES, |context| &context.members),
@@ -249,6 +275,15 @@ impl<'de> Shape<'de> for EntityBody<'de> {
             id: id.unwrap_or_default(),
             properties: properties.unwrap_or_default(),
         }))
+    }
+}
+
+impl ActionBody<'_> {
+    fn check(&self) -> Result<Action<'_>, Refusal> {
+        Ok(Action {
+            name: text(&self.name, "`action.name`")?,
+            properties: properties(&self.properties, "`action.properties`")?,
+        })
     }
 }
 

@@ -16,16 +16,19 @@ mod body;
 mod company_metrics;
 mod connection;
 mod desk;
+mod discovery;
 mod evaluation;
 mod expect;
 mod json;
 mod listener;
 mod pace;
+mod page;
 mod pool;
 mod readiness;
 mod reload;
 mod respond;
 mod routes;
+mod search;
 mod snapshots;
 mod stream;
 mod worker;
@@ -42,12 +45,13 @@ pub use body::BODY_BYTES_MAX;
 pub use connection::HEADER_BYTES_MAX;
 pub use json::NESTING_MAX;
 pub use listener::Listener;
+pub use page::{PAGE_RESULTS, PAGE_RESULTS_MAX};
 pub use readiness::Readiness;
 pub use reload::{ReloadHandle, ReloadOptions};
 pub use routes::{INTERFACES, Interface};
 
 use crate::companies::Companies;
-use crate::config::Limits;
+use crate::config::{Limits, PublicUrl};
 use crate::telemetry::Metrics;
 
 /// How long beyond the drain timeout the end waits for a worker that does not keep it: for a bug.
@@ -59,6 +63,8 @@ pub struct Server {
     pub companies: Arc<Companies>,
     /// For whom it decides where a path names nobody.
     pub default_company: Option<String>,
+    /// Under which URL callers see it.
+    pub public_url: Option<PublicUrl>,
     /// Where it counts; it has as many workers, and threads in the pool, as this has shards.
     pub metrics: Arc<Metrics>,
     /// Whether to send requests here.
@@ -73,6 +79,8 @@ pub struct Server {
 struct Shared {
     companies: Arc<Companies>,
     default_company: Option<String>,
+    public_url: Option<PublicUrl>,
+    page_key: page::Key,
     metrics: Arc<Metrics>,
     readiness: Arc<Readiness>,
     limits: Limits,
@@ -87,7 +95,7 @@ impl Server {
     /// It must be called on a `tokio::runtime::LocalRuntime`, the control runtime.
     ///
     /// # Errors
-    /// A thread cannot be started.
+    /// A thread cannot be started, or there is no randomness.
     pub async fn run(
         self,
         decision: Vec<Listener>,
@@ -97,6 +105,8 @@ impl Server {
         let shared = Arc::new(Shared {
             companies: self.companies,
             default_company: self.default_company,
+            public_url: self.public_url,
+            page_key: page::Key::random()?,
             metrics: self.metrics,
             readiness: self.readiness,
             limits: self.limits,
@@ -146,6 +156,8 @@ impl Shared {
         Self {
             companies: Arc::new(companies),
             default_company: None,
+            public_url: None,
+            page_key: page::Key::random().unwrap(),
             metrics: Arc::new(Metrics::new(1, 1, [])),
             readiness: Arc::default(),
             limits: Limits::default(),

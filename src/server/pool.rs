@@ -27,9 +27,12 @@ pub(super) struct Pool {
     metrics: Arc<Metrics>,
 }
 
+/// What finds an answer; it must find one.
+type Question = Box<dyn FnOnce(&Desk) -> Option<Answer> + Send>;
+
 /// A question, and where its answer is awaited.
 struct Job {
-    question: Box<dyn FnOnce(&Desk) -> Option<Answer> + Send>,
+    question: Question,
     reply: oneshot::Sender<Option<Answer>>,
 }
 

@@ -7,7 +7,7 @@ use std::hash::{BuildHasher, RandomState};
 use http_body_util::Full;
 use hyper::body::Bytes;
 use hyper::header::{
-    ALLOW, CONNECTION, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER,
+    ALLOW, CACHE_CONTROL, CONNECTION, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER,
 };
 use hyper::{Response, StatusCode};
 use serde::Serialize;
@@ -21,6 +21,7 @@ pub(super) type AnswerBody = Full<Bytes>;
 const REVISION: HeaderName = HeaderName::from_static("callgate-revision");
 pub(super) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
+const CACHEABLE: HeaderValue = HeaderValue::from_static("max-age=3600");
 const CLOSE: HeaderValue = HeaderValue::from_static("close");
 
 // Proxies compare these byte by byte.
@@ -39,6 +40,7 @@ pub(super) struct Answer {
     revision: Option<HeaderValue>,
     allow: Option<&'static str>,
     close: bool,
+    cacheable: bool,
 }
 
 /// Why a request gets no decision.
@@ -62,6 +64,7 @@ pub(super) enum RefusalCode {
     UnknownMember,
     UnknownSemantic,
     TooManyItems,
+    InvalidPageToken,
     BrokenBody,
     BodyTooSlow,
     BodyTooLarge,
@@ -69,6 +72,7 @@ pub(super) enum RefusalCode {
     UnknownPath,
     MethodNotAllowed,
     UnknownCompany,
+    NoPublicUrl,
     NoActiveSnapshot,
     GenerationNotReached,
     TooManyRequests,
@@ -96,6 +100,30 @@ struct ExplainedContext<'a> {
     revision: &'a str,
     scopes: &'a [&'static str],
     steps: &'a [String],
+}
+
+#[derive(Serialize)]
+struct Found<'a, R> {
+    page: FoundPage<'a>,
+    results: Vec<R>,
+}
+
+#[derive(Serialize)]
+struct FoundPage<'a> {
+    next_token: &'a str,
+    count: usize,
+}
+
+#[derive(Serialize)]
+struct FoundEntity<'a> {
+    #[serde(rename = "type")]
+    kind: &'a str,
+    id: &'a str,
+}
+
+#[derive(Serialize)]
+struct FoundAction<'a> {
+    name: &'a str,
 }
 
 /// Decisions of a batch, as they are made.
@@ -142,6 +170,30 @@ impl Answer {
         Self::ok(json(&Explained::new(allow, explanation, revision)))
     }
 
+    /// A page of what a search found: ids of this type, or names of actions.
+    pub(super) fn found(kind: Option<&str>, results: &[&str], next_token: &str) -> Self {
+        let count = results.len();
+        let page = FoundPage { next_token, count };
+        Self::ok(match kind {
+            Some(kind) => {
+                let results = results.iter().map(|id| FoundEntity { kind, id });
+                let results = results.collect();
+                json(&Found { page, results })
+            }
+            None => {
+                let results = results.iter().map(|name| FoundAction { name }).collect();
+                json(&Found { page, results })
+            }
+        })
+    }
+
+    /// What stays as it is until somebody sets it otherwise.
+    pub(super) const fn cacheable(body: Bytes) -> Self {
+        let mut answer = Self::ok(body);
+        answer.cacheable = true;
+        answer
+    }
+
     /// The decisions of a batch.
     pub(super) fn batch(decisions: Decisions) -> Self {
         Self::ok(decisions.finish())
@@ -160,6 +212,7 @@ impl Answer {
             revision: None,
             allow: None,
             close: false,
+            cacheable: false,
         }
     }
 
@@ -188,6 +241,7 @@ impl Answer {
             revision: None,
             allow: None,
             close: false,
+            cacheable: false,
         }
     }
 
@@ -206,6 +260,9 @@ impl Answer {
         }
         if self.code == Code::Unavailable {
             headers.insert(RETRY_AFTER, RETRY_SECONDS);
+        }
+        if self.cacheable {
+            headers.insert(CACHE_CONTROL, CACHEABLE);
         }
         if self.close {
             headers.insert(CONNECTION, CLOSE);
@@ -316,12 +373,14 @@ impl RefusalCode {
             Self::UnknownMember => "unknown_member",
             Self::UnknownSemantic => "unknown_semantic",
             Self::TooManyItems => "too_many_items",
+            Self::InvalidPageToken => "invalid_page_token",
             Self::BrokenBody => "broken_body",
             Self::BodyTooSlow => "body_too_slow",
             Self::BodyTooLarge => "body_too_large",
             Self::HeadTooLarge => "head_too_large",
             Self::UnknownPath => "unknown_path",
             Self::MethodNotAllowed => "method_not_allowed",
+            Self::NoPublicUrl => "no_public_url",
             Self::UnknownCompany => "unknown_company",
             Self::NoActiveSnapshot => "no_active_snapshot",
             Self::GenerationNotReached => "generation_not_reached",

@@ -12,6 +12,8 @@ pub(super) struct Route<'p> {
     pub(super) api: Api,
     /// The company that the path names, if it names one.
     pub(super) company: Option<&'p str>,
+    /// What follows the interface's path.
+    pub(super) rest: &'p str,
 }
 
 /// An interface of the decision listener.
@@ -19,33 +21,69 @@ pub(super) struct Route<'p> {
 pub struct Interface {
     /// Which one.
     pub api: Api,
-    /// Its path, after the company's name.
+    /// Its path, after the company's name; of the metadata, before it.
     pub path: &'static str,
     /// Its methods, as in the header `Allow`.
     pub methods: &'static str,
+    /// What it may answer to these methods.
+    pub codes: &'static [Code],
 }
 
 /// Every interface of the decision listener.
-pub static INTERFACES: [Interface; 3] = [
+pub static INTERFACES: [Interface; 7] = [
     posted(Api::Evaluation, "/access/v1/evaluation"),
     posted(Api::Evaluations, "/access/v1/evaluations"),
+    posted(Api::SearchSubject, "/access/v1/search/subject"),
+    posted(Api::SearchResource, "/access/v1/search/resource"),
+    posted(Api::SearchAction, "/access/v1/search/action"),
     posted(Api::Explain, "/v1/explain"),
+    METADATA,
 ];
+
+const METADATA: Interface = Interface {
+    api: Api::Metadata,
+    path: "/.well-known/authzen-configuration",
+    methods: "GET, HEAD",
+    codes: &[
+        Code::Ok,
+        Code::NotFound,
+        Code::HeadTooLarge,
+        Code::Unavailable,
+    ],
+};
 
 const fn posted(api: Api, path: &'static str) -> Interface {
     Interface {
         api,
         path,
         methods: "POST",
+        codes: &[
+            Code::Ok,
+            Code::BadRequest,
+            Code::NotFound,
+            Code::RequestTimeout,
+            Code::TooLarge,
+            Code::HeadTooLarge,
+            Code::Internal,
+            Code::Unavailable,
+        ],
     }
 }
 
 /// Finds the route, or the interface that is missed and its answer. The path is compared as it
 /// stands: nothing in it is decoded or put right.
 pub(super) fn route<'p>(method: &Method, path: &'p str) -> Result<Route<'p>, (Api, Answer)> {
-    let (company, rest) = split_company(path);
-    let found = INTERFACES.iter().find(|interface| interface.path == rest);
-    let Some(interface) = found else {
+    let (interface, company, rest) = match path.strip_prefix(METADATA.path) {
+        Some(rest) if rest.is_empty() || rest.starts_with('/') => (Some(&METADATA), None, rest),
+        _ => {
+            let (company, path) = split_company(path);
+            let found = INTERFACES
+                .iter()
+                .find(|interface| interface.path == path && interface.api != Api::Metadata);
+            (found, company, "")
+        }
+    };
+    let Some(interface) = interface else {
         let message = "there is nothing at this path: try /COMPANY/access/v1/evaluation";
         let refusal = Refusal::new(Code::NotFound, RefusalCode::UnknownPath, message);
         return Err((Api::Unrouted, refusal.into()));
@@ -55,12 +93,18 @@ pub(super) fn route<'p>(method: &Method, path: &'p str) -> Result<Route<'p>, (Ap
         .split(", ")
         .any(|allowed| allowed == method.as_str())
     {
-        return Ok(Route { api, company });
+        return Ok(Route { api, company, rest });
     }
     let message = format!("this path takes {methods} alone");
     let code = RefusalCode::MethodNotAllowed;
     let refusal = Refusal::new(Code::MethodNotAllowed, code, message);
     Err((api, Answer::from(refusal).allowing(methods)))
+}
+
+/// Whether the table above knows of the answer: else what is written of the interface is wrong.
+pub(super) fn is_foreseen(api: Api, code: Code) -> bool {
+    let found = INTERFACES.iter().find(|interface| interface.api == api);
+    code == Code::MethodNotAllowed || found.is_none_or(|interface| interface.codes.contains(&code))
 }
 
 /// The company that a path begins with, and what follows. A company is never named `access`,
@@ -87,7 +131,8 @@ mod tests {
     fn a_path_names_a_company_or_leaves_it_out() {
         let evaluation = |company| {
             let api = Api::Evaluation;
-            Ok(Route { api, company })
+            let rest = "";
+            Ok(Route { api, company, rest })
         };
         let post = Method::POST;
         assert_eq!(
@@ -110,6 +155,10 @@ mod tests {
             "/demo/access/v1/Evaluation",
             "/demo/access/v1/evaluation%20",
             "/access/access/v1/evaluation",
+            "/demo/access/v1/search",
+            "/demo/.well-known/authzen-configuration",
+            "/.well-known/authzen-configurations",
+            "/.well-known",
         ] {
             assert_eq!(found(Method::POST, path), Err(Code::NotFound), "{path}");
         }

@@ -20,12 +20,13 @@ use tokio::task::spawn_local;
 
 use super::connection::{self, HEADER_BYTES_MAX, http};
 use super::desk::Desk;
+use super::evaluation::Sought;
 use super::pace::{Pace, Paces, TICK};
 use super::pool::Pool;
 use super::respond::{Answer, AnswerBody, REQUEST_ID, Refusal, RefusalCode};
-use super::routes::route;
+use super::routes::{is_foreseen, route};
 use super::stream::Detached;
-use super::{Shared, authzen, batch, body};
+use super::{Shared, authzen, batch, body, discovery, search};
 use crate::telemetry::{Api, Code};
 
 /// Connections on their way to a worker.
@@ -71,7 +72,7 @@ pub(super) fn start(
             .build_local(LocalOptions::default());
         match runtime {
             Ok(runtime) => {
-                runtime.block_on(Worker::new(number, shared, pool).run(incoming, stopping))
+                runtime.block_on(Worker::new(number, shared, pool).run(incoming, stopping));
             }
             Err(error) => tracing::error!(%error, number, "a worker cannot start"),
         }
@@ -162,6 +163,7 @@ impl Worker {
             _ => self.desk.headers().request_id(),
         };
         let (api, mut answer) = self.decide(&head, &mut body).await;
+        debug_assert!(is_foreseen(api, answer.code), "{api:?}: {:?}", answer.code);
         underway.answered = Some((api, answer.code));
         drop(underway);
         if !body.is_end_stream() {
@@ -200,6 +202,14 @@ impl Worker {
         let (company, headers) = (route.company, &head.headers);
         let answer = match route.api {
             Api::Evaluations => batch::evaluations(self, company, headers, body).await,
+            Api::SearchSubject => {
+                search::search(self, Sought::Subject, company, headers, body).await
+            }
+            Api::SearchResource => {
+                search::search(self, Sought::Resource, company, headers, body).await
+            }
+            Api::SearchAction => search::search(self, Sought::Action, company, headers, body).await,
+            Api::Metadata => discovery::metadata(&self.desk, route.rest),
             Api::Explain => authzen::explain(self, company, headers, body).await,
             Api::Evaluation | Api::Unrouted => {
                 authzen::evaluation(self, company, headers, body).await

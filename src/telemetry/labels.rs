@@ -7,8 +7,16 @@ pub enum Api {
     Evaluation,
     /// `/{company}/access/v1/evaluations`
     Evaluations,
+    /// `/{company}/access/v1/search/subject`
+    SearchSubject,
+    /// `/{company}/access/v1/search/resource`
+    SearchResource,
+    /// `/{company}/access/v1/search/action`
+    SearchAction,
     /// `/{company}/v1/explain`
     Explain,
+    /// `/.well-known/authzen-configuration`
+    Metadata,
     /// No path of ours.
     Unrouted,
 }
@@ -40,10 +48,14 @@ pub enum Code {
 
 impl Api {
     /// All of them, in the order of their positions.
-    pub const ALL: [Self; 4] = [
+    pub const ALL: [Self; 8] = [
         Self::Evaluation,
         Self::Evaluations,
+        Self::SearchSubject,
+        Self::SearchResource,
+        Self::SearchAction,
         Self::Explain,
+        Self::Metadata,
         Self::Unrouted,
     ];
 
@@ -53,7 +65,11 @@ impl Api {
         match self {
             Self::Evaluation => "evaluation",
             Self::Evaluations => "evaluations",
+            Self::SearchSubject => "search_subject",
+            Self::SearchResource => "search_resource",
+            Self::SearchAction => "search_action",
             Self::Explain => "explain",
+            Self::Metadata => "metadata",
             Self::Unrouted => "none",
         }
     }
@@ -63,7 +79,11 @@ impl Api {
     pub const fn decides(self) -> bool {
         match self {
             Self::Evaluation | Self::Evaluations | Self::Explain => true,
-            Self::Unrouted => false,
+            Self::SearchSubject
+            | Self::SearchResource
+            | Self::SearchAction
+            | Self::Metadata
+            | Self::Unrouted => false,
         }
     }
 }

@@ -2,7 +2,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use crate::service::{CHECK, Start, check, post};
+use crate::service::{CHECK, Client, Start, check, post};
 
 const EXPLAIN: &str = "/v1/explain";
 
@@ -96,7 +96,7 @@ fn more_than_the_pool_has_room_for_is_503_and_checks_go_on() {
         })
         .collect();
     assert_eq!(service.ask(check("acme", CHECK)).status, 200);
-    let answers: Vec<_> = clients.iter_mut().map(|client| client.answer()).collect();
+    let answers: Vec<_> = clients.iter_mut().map(Client::answer).collect();
     let refused: Vec<_> = answers
         .iter()
         .filter(|answer| answer.status == 503)

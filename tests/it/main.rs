@@ -24,6 +24,10 @@ mod cases;
 mod cli;
 /// What `serve` is told, over the binary.
 mod config;
+/// The standard's conformance scenario.
+mod conformance;
+/// Where callers find the interfaces.
+mod discovery;
 /// Explanations over HTTP, and the pool that gives them.
 mod explain_http;
 /// A policy tree on disk, and a watcher over it.
@@ -38,6 +42,8 @@ mod policy_errors;
 mod policy_examples;
 /// Searches against checks.
 mod search;
+/// Searches over HTTP, page by page.
+mod search_http;
 /// The whole of `serve`, as a process over a policy tree.
 mod serve;
 /// The decision listener.

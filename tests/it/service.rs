@@ -45,6 +45,7 @@ pub(crate) struct Start {
     pub(crate) pool_threads: usize,
     pub(crate) limits: Limits,
     pub(crate) default_company: Option<String>,
+    pub(crate) public_url: Option<String>,
     pub(crate) unix: Option<PathBuf>,
 }
 
@@ -79,6 +80,7 @@ impl Start {
                 ..Limits::default()
             },
             default_company: None,
+            public_url: None,
             unix: None,
         }
     }
@@ -107,6 +109,7 @@ impl Start {
         let server = Server {
             companies: Arc::clone(&companies),
             default_company: self.default_company,
+            public_url: self.public_url.map(|url| url.parse().unwrap()),
             metrics: Arc::clone(&metrics),
             readiness: Arc::clone(&readiness),
             reload: ReloadHandle::new(move |options| {
@@ -243,6 +246,13 @@ impl<S: Read + Write> Client<S> {
     pub(crate) fn ask(&mut self, request: impl AsRef<[u8]>) -> Answer {
         self.send(request);
         self.answer()
+    }
+
+    /// The next byte.
+    pub(crate) fn byte(&mut self) -> u8 {
+        let mut byte = [0];
+        self.stream.read_exact(&mut byte).unwrap();
+        byte[0]
     }
 
     pub(crate) fn answer(&mut self) -> Answer {
