@@ -41,6 +41,7 @@ use std::time::Duration;
 use tokio::sync::{mpsc, watch};
 use tokio::task::spawn_local;
 
+pub use admin::{ADMIN_INTERFACES, AdminInterface};
 pub use body::BODY_BYTES_MAX;
 pub use connection::HEADER_BYTES_MAX;
 pub use json::NESTING_MAX;

@@ -29,6 +29,19 @@ pub struct Interface {
     pub codes: &'static [Code],
 }
 
+// === impl Interface ===
+
+impl Interface {
+    /// Its paths, with `{company}` where the company's name stands.
+    #[must_use]
+    pub fn templates(&self) -> Vec<String> {
+        match self.api {
+            Api::Metadata => vec![self.path.to_owned(), format!("{}/{{company}}", self.path)],
+            _ => vec![format!("/{{company}}{}", self.path)],
+        }
+    }
+}
+
 /// Every interface of the decision listener.
 pub static INTERFACES: [Interface; 7] = [
     posted(Api::Evaluation, "/access/v1/evaluation"),

@@ -34,6 +34,8 @@ mod explain_http;
 mod fixture;
 #[path = "../generate/mod.rs"]
 mod generate;
+/// The OpenAPI file against the code.
+mod openapi;
 /// Policy files that are right: read as they are meant.
 mod policy;
 /// Policy files that are wrong: what is said of them.
