@@ -26,6 +26,8 @@ mod cli;
 mod config;
 /// The standard's conformance scenario.
 mod conformance;
+/// Differences between sources.
+mod diff;
 /// Where callers find the interfaces.
 mod discovery;
 /// Explanations over HTTP, and the pool that gives them.
