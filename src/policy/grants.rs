@@ -1,231 +1,362 @@
-//! What a role says of a permission: which of its lines decide, and what comes by `extends`.
+//! Grants and denies of a role.
 
-use std::fmt;
+use super::Code;
+use super::conditions::Conditions;
+use super::declare::twice;
+use super::fields::{Fields, words};
+use super::order::order_conditions;
+use super::resolved::{Condition, Grant, Pattern};
+use super::sink::{Finding, Sink, Span};
+use super::vocabulary::{Vocabulary, scope};
+use super::word::Word;
+use super::yaml::{Entry, Node, Value};
+use crate::model::{ActionId, Scope, ScopeSet, TypeId};
 
-use super::resolved::{
-    Comparison, Condition, DenyLine, GrantLine, Operand, Operands, Path, Pattern, Place, Policy,
-    Role, Root,
-};
-use crate::model::{ActionId, RoleId, ScopeSet, TypeId};
-
-/// One thing that a role says of a permission.
-#[derive(Clone, Debug)]
-pub struct Said<'p> {
-    /// The scopes granted, those alone that the action offers; empty: a deny.
-    pub scopes: ScopeSet,
-    /// The condition under which it holds.
-    pub when: Option<&'p Condition>,
-    /// What the line speaks of.
-    pub pattern: &'p Pattern,
-    /// Where the line stands.
-    pub place: Place,
-    /// The roles by way of which it came, from the one that the role extends to the one that has
-    /// the line; none: the line is the role's own.
-    pub through: Vec<RoleId>,
+/// Reads the lines of roles.
+pub(super) struct Lines<'a, 't> {
+    pub(super) sink: &'t Sink<'t>,
+    pub(super) vocabulary: &'a Vocabulary<'t>,
 }
 
-// === impl Policy ===
+/// A line of grants or a deny, with what is needed to judge it.
+pub(super) struct Line<T> {
+    pub(super) pattern: Pattern,
+    pub(super) span: Span,
+    pub(super) value: T,
+}
 
-impl Policy {
-    /// The permission of this name, `type.action`.
-    #[must_use]
-    pub fn permission(&self, name: &str) -> Option<(TypeId, ActionId)> {
-        let (kind, action) = name.split_once('.')?;
-        let mut types = self.catalogue.types.iter().zip(0..);
-        let (kind, id) = types.find(|(of, _)| of.name == kind)?;
-        let mut actions = kind.actions.iter().zip(0..);
-        let (_, action) = actions.find(|(of, _)| of.name == action)?;
-        Some((TypeId(id), ActionId(action)))
+// === impl Lines ===
+
+impl<'t> Lines<'_, 't> {
+    /// The lines of a role's grants, by what they speak of.
+    pub(super) fn grants(&self, fields: &Fields<'t>) -> Vec<Line<Vec<Grant>>> {
+        let table = fields
+            .get("grants")
+            .and_then(|node| node.table(self.sink, "a table of grants"));
+        let mut lines = Vec::new();
+        for entry in table.unwrap_or_default() {
+            self.grants_of(entry, &mut lines);
+        }
+        lines.sort_by(|a, b| a.pattern.cmp(&b.pattern));
+        lines
     }
 
-    /// All that a role says of a permission, `extends` followed. What comes by two ways is told
-    /// once.
-    #[must_use]
-    pub fn says(&self, role: RoleId, permission: (TypeId, ActionId)) -> Vec<Said<'_>> {
-        let mut said = Vec::new();
-        self.gather(role, permission, &[], true, &mut said);
-        said
+    /// The lines under a type, or under `"*"`.
+    fn grants_of(&self, entry: &'t Entry<'t>, lines: &mut Vec<Line<Vec<Grant>>>) {
+        let word = Word::new(&entry.key, entry.key_span);
+        let kind = match word.text {
+            "*" => None,
+            text if text.contains('.') && self.vocabulary.types.complete => {
+                let (kind, action) = text.split_once('.').unwrap_or((text, "view"));
+                Finding::error(
+                    Code::UnknownType,
+                    word.span(),
+                    format!("unknown resource type `{text}`"),
+                )
+                .help(format!(
+                    "an action stands in a table under its type: `{kind}: {{ {action}: … }}`"
+                ))
+                .report(self.sink);
+                return;
+            }
+            _ => match self.vocabulary.find_type(self.sink, word) {
+                Some(kind) => Some(kind),
+                None => return,
+            },
+        };
+        match &entry.value.value {
+            Value::Table(actions) if !is_conditional(actions) => {
+                if actions.is_empty() {
+                    Finding::error(
+                        Code::EmptyTable,
+                        entry.value.span,
+                        format!("no grants under `{}`", word.text),
+                    )
+                    .help("write `none` to grant nothing, or leave the line out")
+                    .report(self.sink);
+                }
+                entry.value.table(self.sink, "a table of actions");
+                for action in actions {
+                    self.line(kind, Some(action), action, lines);
+                }
+            }
+            _ => self.line(kind, None, entry, lines),
+        }
     }
 
-    fn gather<'p>(
-        &'p self,
-        id: RoleId,
-        at: (TypeId, ActionId),
-        through: &[RoleId],
-        grants: bool,
-        said: &mut Vec<Said<'p>>,
+    /// One line: what stands under a type or an action.
+    fn line(
+        &self,
+        kind: Option<TypeId>,
+        action: Option<&'t Entry<'t>>,
+        entry: &'t Entry<'t>,
+        lines: &mut Vec<Line<Vec<Grant>>>,
     ) {
-        let kind = self.catalogue.types.get(at.0.index());
-        let action = kind.and_then(|kind| kind.actions.get(at.1.index()));
-        let (Some(role), Some(action)) = (self.roles.get(id.index()), action) else {
+        let word = action.map(|action| Word::new(&action.key, action.key_span));
+        let word = word.filter(|word| word.text != "*");
+        let Some((pattern, types)) = self.pattern(kind, word) else {
             return;
         };
-        let mut push = |scopes, when: &'p Option<Condition>, pattern, place| {
-            let when = when.as_ref();
-            let same =
-                |other: &Said<'_>| (other.place, other.scopes, other.when) == (place, scopes, when);
-            if !said.iter().any(same) {
-                said.push(Said {
-                    scopes,
-                    when,
-                    pattern,
-                    place,
-                    through: through.to_vec(),
-                });
-            }
-        };
-        let line = role.deciding_line(at, &action.name);
-        for grant in line.iter().filter(|_| grants).flat_map(|line| &line.grants) {
-            let scopes = grant.scopes.intersection(action.scopes);
-            if let (Some(line), false) = (line, scopes.is_empty()) {
-                push(scopes, &grant.when, &line.pattern, line.place);
-            }
-        }
-        let denies = |deny: &&DenyLine| deny.pattern.covers(at, &action.name);
-        for deny in role.denies.iter().filter(denies) {
-            push(ScopeSet::EMPTY, &deny.when, &deny.pattern, deny.place);
-        }
-        // `none` keeps the grants of other roles out, never their denies.
-        let grants = grants && line.is_none_or(|line| !line.grants.is_empty());
-        for &base in &role.extends {
-            let through = [through, &[base]].concat();
-            self.gather(base, at, &through, grants, said);
-        }
+        let value = self.grant(&entry.value, &pattern, &types);
+        lines.push(Line {
+            pattern,
+            span: entry.key_span,
+            value,
+        });
     }
 
-    /// The pattern as people write it in a list of denies.
-    #[must_use]
-    pub fn pattern_text(&self, pattern: &Pattern) -> String {
-        let kind = |id: TypeId| self.catalogue.types.get(id.index());
-        let name = |id| kind(id).map_or("?", |kind| kind.name.as_str());
-        match pattern {
-            Pattern::Permission(of, action) => {
-                let action = kind(*of).and_then(|kind| kind.actions.get(action.index()));
-                format!(
-                    "{}.{}",
-                    name(*of),
-                    action.map_or("?", |action| &action.name)
+    /// What a type and an action together speak of; `None` stands for `*`.
+    fn pattern(
+        &self,
+        kind: Option<TypeId>,
+        action: Option<Word<'t>>,
+    ) -> Option<(Pattern, Vec<TypeId>)> {
+        Some(match (kind, action) {
+            (Some(kind), Some(action)) => {
+                let action = self.vocabulary.find_action(self.sink, kind, action)?;
+                (Pattern::Permission(kind, action), vec![kind])
+            }
+            (Some(kind), None) => (Pattern::Type(kind), vec![kind]),
+            (None, Some(action)) => {
+                let types = self.vocabulary.find_everywhere(self.sink, action)?;
+                (Pattern::Action(action.text.to_owned()), types)
+            }
+            (None, None) => {
+                let types = (0..)
+                    .map(TypeId)
+                    .take(self.vocabulary.catalogue.types.len());
+                (Pattern::Everything, types.collect())
+            }
+        })
+    }
+
+    /// A grant: `none`, a scope, a conditional grant, or a list.
+    fn grant(&self, node: &'t Node<'t>, pattern: &Pattern, types: &[TypeId]) -> Vec<Grant> {
+        const WHAT: &str =
+            "a grant: `none`, a scope, a table with `scope` and `when`, or a list of these";
+        let mut grants: Vec<(Grant, Span)> = Vec::new();
+        match &node.value {
+            Value::Text(text) if text == "none" => {}
+            Value::Text(text) => {
+                grants.extend(self.scope(Word::new(text, node.span), pattern, None));
+            }
+            Value::Table(_) => grants.extend(self.conditional(node, pattern, types)),
+            Value::List(_) => {
+                for item in node
+                    .some(self.sink, "a list of scopes and conditional grants")
+                    .unwrap_or_default()
+                {
+                    match &item.value {
+                        Value::Table(_) => grants.extend(self.conditional(item, pattern, types)),
+                        _ => {
+                            let word =
+                                item.text(self.sink, "a scope or a table with `scope` and `when`");
+                            grants.extend(word.and_then(|word| self.scope(word, pattern, None)));
+                        }
+                    }
+                }
+            }
+            _ => node.unexpected(self.sink, WHAT, None),
+        }
+        self.merged(grants)
+    }
+
+    /// One scope, which the action must offer if the line names one.
+    fn scope(
+        &self,
+        word: Word<'t>,
+        pattern: &Pattern,
+        when: Option<Condition>,
+    ) -> Option<(Grant, Span)> {
+        if word.text == "none" {
+            Finding::error(Code::UnknownScope, word.span(), "`none` is no scope")
+                .help("`none` stands alone, in place of all grants")
+                .report(self.sink);
+            return None;
+        }
+        let scope = scope(self.sink, word)?;
+        if let Pattern::Permission(kind, action) = pattern {
+            self.offered(word, scope, *kind, *action);
+        }
+        Some((
+            Grant {
+                scopes: ScopeSet::EMPTY.with(scope),
+                when,
+            },
+            word.span(),
+        ))
+    }
+
+    fn offered(&self, word: Word<'t>, scope: Scope, kind: TypeId, action: ActionId) {
+        let Some(offers) = self.vocabulary.action(kind, action) else {
+            return;
+        };
+        if offers.scopes.contains(scope) {
+            return;
+        }
+        let all: Vec<String> = offers
+            .scopes
+            .iter()
+            .map(|scope| format!("`{scope}`"))
+            .collect();
+        let kind = self
+            .vocabulary
+            .kind(kind)
+            .map_or("", |kind| kind.name.as_str());
+        let message = format!(
+            "`{kind}.{}` does not offer the scope `{scope}`",
+            offers.name
+        );
+        Finding::error(Code::ScopeNotOffered, word.span(), message)
+            .help(format!("it offers {}", all.join(", ")))
+            .report(self.sink);
+    }
+
+    /// `{ scope: …, when: … }`: one grant for each scope.
+    fn conditional(
+        &self,
+        node: &'t Node<'t>,
+        pattern: &Pattern,
+        types: &[TypeId],
+    ) -> Vec<(Grant, Span)> {
+        let Some(fields) = node.fields(self.sink, "a conditional grant", &["scope", "when"]) else {
+            return Vec::new();
+        };
+        let when = fields.need("when").map(|node| self.condition(node, types));
+        let scopes = fields.need("scope").map(|node| match &node.value {
+            Value::List(_) => words(
+                self.sink,
+                node.some(self.sink, "a list of scopes").unwrap_or_default(),
+                "a scope",
+            ),
+            _ => node
+                .text(self.sink, "a scope or a list of scopes")
+                .into_iter()
+                .collect(),
+        });
+        let scopes = scopes.unwrap_or_default().into_iter();
+        scopes
+            .filter_map(|word| self.scope(word, pattern, when.clone()))
+            .collect()
+    }
+
+    /// Grants of one line, those with one condition united.
+    fn merged(&self, mut grants: Vec<(Grant, Span)>) -> Vec<Grant> {
+        grants.sort_by(|(a, _), (b, _)| {
+            order_conditions(a.when.as_ref(), b.when.as_ref()).then(a.scopes.cmp(&b.scopes))
+        });
+        for pair in grants.windows(2) {
+            if let [(a, first), (b, second)] = pair
+                && a.scopes == b.scopes
+                && order_conditions(a.when.as_ref(), b.when.as_ref()).is_eq()
+            {
+                let name = a.scopes.iter().next().map_or("", Scope::name);
+                twice(self.sink, *first, *second, name);
+            }
+        }
+        let mut all: Vec<Grant> = Vec::with_capacity(grants.len());
+        for (grant, _) in grants {
+            match all.last_mut() {
+                Some(last) if order_conditions(last.when.as_ref(), grant.when.as_ref()).is_eq() => {
+                    last.scopes = last.scopes.union(grant.scopes);
+                }
+                _ => all.push(grant),
+            }
+        }
+        all
+    }
+
+    fn condition(&self, node: &'t Node<'t>, types: &[TypeId]) -> Condition {
+        Conditions {
+            sink: self.sink,
+            vocabulary: self.vocabulary,
+            types,
+        }
+        .condition(node)
+    }
+
+    /// The denies of a role, by what they speak of.
+    pub(super) fn denies(&self, fields: &Fields<'t>) -> Vec<Line<Option<Condition>>> {
+        let mut lines = Vec::new();
+        for node in fields.list("deny", "a list of permissions") {
+            lines.extend(self.deny(node));
+        }
+        lines.sort_by(|a: &Line<_>, b| {
+            a.pattern
+                .cmp(&b.pattern)
+                .then_with(|| order_conditions(a.value.as_ref(), b.value.as_ref()))
+        });
+        for pair in lines.windows(2) {
+            if let [a, b] = pair
+                && a.pattern == b.pattern
+                && order_conditions(a.value.as_ref(), b.value.as_ref()).is_eq()
+            {
+                Finding::error(Code::DuplicateLine, b.span, "second deny of the same")
+                    .also(a.span, "the first is here")
+                    .report(self.sink);
+            }
+        }
+        lines
+    }
+
+    /// `type.action`, `type.*`, `*.action`, `*`, or a table with one of these.
+    fn deny(&self, node: &'t Node<'t>) -> Option<Line<Option<Condition>>> {
+        let (word, when) = match node.value {
+            Value::Table(_) => {
+                let fields = node.fields(self.sink, "a deny", &["permission", "when"])?;
+                let when = fields.need("when");
+                let word = fields.need("permission")?.text(self.sink, "a permission")?;
+                (word, when)
+            }
+            _ => (
+                node.text(
+                    self.sink,
+                    "a permission, or a table with `permission` and `when`",
+                )?,
+                None,
+            ),
+        };
+        let (pattern, types) = self.permission(word)?;
+        let value = when.map(|node| self.condition(node, &types));
+        Some(Line {
+            pattern,
+            span: word.span(),
+            value,
+        })
+    }
+
+    fn permission(&self, word: Word<'t>) -> Option<(Pattern, Vec<TypeId>)> {
+        let (kind, action) = match word.text.split_once('.') {
+            None if word.text == "*" => return self.pattern(None, None),
+            Some(("*", "*")) | None => {
+                let help = match word.text {
+                    "*.*" => "write `*` for everything".to_owned(),
+                    text => format!(
+                        "write `{text}.*` for all actions of a type, `*.{text}` for an action of all types"
+                    ),
+                };
+                Finding::error(
+                    Code::UnknownValue,
+                    word.span(),
+                    format!("`{}` is no permission", word.text),
                 )
+                .help(help)
+                .report(self.sink);
+                return None;
             }
-            Pattern::Type(of) => format!("{}.*", name(*of)),
-            Pattern::Action(action) => format!("*.{action}"),
-            Pattern::Everything => "*".to_owned(),
-        }
-    }
-}
-
-// === impl Role ===
-
-impl Role {
-    /// The most specific of the role's lines that speak of the permission, whose action is called
-    /// `name`: it decides alone.
-    #[must_use]
-    pub fn deciding_line(&self, at: (TypeId, ActionId), name: &str) -> Option<&GrantLine> {
-        let specific = |pattern: &Pattern| match pattern {
-            Pattern::Permission(..) => 3,
-            Pattern::Type(_) => 2,
-            Pattern::Action(_) => 1,
-            Pattern::Everything => 0,
+            Some(parts) => parts,
         };
-        let lines = self.grants.iter();
-        let lines = lines.filter(|line| line.pattern.covers(at, name));
-        lines.max_by_key(|line| specific(&line.pattern))
-    }
-}
-
-// === impl Pattern ===
-
-impl Pattern {
-    /// Whether it speaks of the permission, whose action is called `name`.
-    #[must_use]
-    pub fn covers(&self, (kind, action): (TypeId, ActionId), name: &str) -> bool {
-        match self {
-            Self::Permission(of, named) => *of == kind && *named == action,
-            Self::Type(of) => *of == kind,
-            Self::Action(named) => named == name,
-            Self::Everything => true,
-        }
-    }
-}
-
-// === how conditions are written ===
-
-impl fmt::Display for Condition {
-    /// `resource.status is "open", resource.amount at_most 5000`
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (n, (path, comparison)) in self.tests.iter().enumerate() {
-            let comma = if n > 0 { ", " } else { "" };
-            write!(f, "{comma}{path} {comparison}")?;
-        }
-        Ok(())
-    }
-}
-
-impl fmt::Display for Path {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let root = match self.root {
-            Root::Subject => "subject",
-            Root::Resource => "resource",
-            Root::Action => "action",
-            Root::Context => "context",
+        let kind = match kind {
+            "*" => None,
+            _ => Some(self.vocabulary.find_type(self.sink, word.part(kind))?),
         };
-        write!(f, "{root}.{}", self.segments.join("."))
+        self.pattern(kind, (action != "*").then(|| word.part(action)))
     }
 }
 
-impl fmt::Display for Comparison {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Is(operand) => write!(f, "is {operand}"),
-            Self::Not(operand) => write!(f, "not {operand}"),
-            Self::In(operands) => write!(f, "in {operands}"),
-            Self::NotIn(operands) => write!(f, "not_in {operands}"),
-            Self::AtLeast(operand) => write!(f, "at_least {operand}"),
-            Self::AtMost(operand) => write!(f, "at_most {operand}"),
-            Self::InNetwork(blocks) => write!(f, "in_network {}", Blocks(blocks)),
-            Self::NotInNetwork(blocks) => write!(f, "not_in_network {}", Blocks(blocks)),
-            Self::Contains(operand) => write!(f, "contains {operand}"),
-            Self::Present(present) => write!(f, "present {present}"),
-        }
-    }
-}
-
-impl fmt::Display for Operand {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::String(text) => write!(f, "{}", serde_json::Value::from(text.as_str())),
-            Self::Number(number) => write!(f, "{number}"),
-            Self::Bool(value) => write!(f, "{value}"),
-            Self::Path(path) => write!(f, "{path}"),
-        }
-    }
-}
-
-impl fmt::Display for Operands {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::List(list) => {
-                let list: Vec<String> = list.iter().map(ToString::to_string).collect();
-                write!(f, "[{}]", list.join(", "))
-            }
-            Self::Path(path) => write!(f, "{path}"),
-        }
-    }
-}
-
-/// CIDR blocks, which need no quotes.
-struct Blocks<'a>(&'a Operands);
-
-impl fmt::Display for Blocks<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Operands::List(list) = self.0 else {
-            return self.0.fmt(f);
-        };
-        let block = |operand: &Operand| match operand {
-            Operand::String(block) => block.clone(),
-            operand => operand.to_string(),
-        };
-        let list: Vec<String> = list.iter().map(block).collect();
-        write!(f, "[{}]", list.join(", "))
-    }
+/// Whether a table is a conditional grant and not a table of actions.
+fn is_conditional(entries: &[Entry<'_>]) -> bool {
+    entries
+        .iter()
+        .any(|entry| entry.key == "scope" || entry.key == "when")
 }

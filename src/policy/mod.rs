@@ -1,6 +1,16 @@
 //! What people write, read into a [`Policy`] in which every name is resolved.
+//!
+//! Two stages. Bytes become trees of values or tables of cells, each with its place (`text`, `yaml`,
+//! `csv`); these are interpreted and never stop at the first error (`fields` takes them apart, `sink`
+//! gathers what is wrong). First all names are gathered and numbered in order (`declare`, `names`),
+//! then everything that refers to them is read, one module for each kind of file, straight into the
+//! types of `resolved`. `read` and `resolve` hold the parts together.
+//!
+//! Reading is a function of the files' content alone: no clock, no file system, no time zones but
+//! those that callgate brings.
 
 mod cases;
+mod catalogue;
 mod chains;
 mod code;
 mod columns;
@@ -9,13 +19,16 @@ mod conditions;
 mod csv;
 mod declare;
 mod diagnostics;
+mod facts;
 mod fields;
 mod files;
 mod grants;
 mod json;
 mod load;
+mod marked;
 mod names;
 mod objects;
+mod order;
 mod projects;
 mod properties;
 mod read;
@@ -24,9 +37,11 @@ mod resolve;
 mod resolved;
 mod roles;
 mod routes;
+mod says;
 mod scalar;
 mod sink;
 
+mod syntax;
 mod text;
 mod time;
 mod users;
@@ -38,6 +53,6 @@ mod yaml;
 pub use code::Code;
 pub use diagnostics::{Diagnostic, Diagnostics, Location, Note, NoteKind, PRINTED_MAX, Severity};
 pub use files::Files;
-pub use grants::Said;
 pub use read::{Reading, company_files, read_company, read_pack};
 pub use resolved::*;
+pub use says::Said;
