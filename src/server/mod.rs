@@ -15,6 +15,7 @@ mod body;
 mod company_metrics;
 mod connection;
 mod evaluation;
+pub mod filter;
 mod json;
 mod listener;
 mod pace;

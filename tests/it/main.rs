@@ -22,6 +22,8 @@ mod cases;
 mod cli;
 /// What `serve` is told, over the binary.
 mod config;
+/// Filters against checks.
+mod filter;
 /// A policy tree on disk, and a watcher over it.
 mod fixture;
 #[path = "../generate/mod.rs"]
@@ -38,6 +40,8 @@ mod search;
 mod server;
 /// A service to test, and a client that sees every byte.
 mod service;
+/// Failing cases, cut down.
+mod shrink;
 /// Changes made in every way, and that they are live.
 mod swap;
 /// Rules of the house.

@@ -1,0 +1,544 @@
+//! A row passes a filter exactly when its check allows.
+//!
+//! `CALLGATE_SEED` starts elsewhere, `CALLGATE_COMPANIES` says how many companies are made.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::env;
+use std::net::IpAddr;
+
+use callgate::decide;
+use callgate::decide::filter::FilterError;
+use callgate::policy::{self, Policy, Registry, ResourceType};
+use callgate::server::filter::document;
+use callgate::snapshot::Snapshot;
+use fastrand::Rng;
+use serde_json::{Map, Value, json};
+
+use crate::generate::{Company, Question, Shape, question, wild};
+use crate::shrink::shrink;
+
+const COMPANIES: u64 = 300;
+const QUESTIONS: usize = 12;
+const ROWS: usize = 12;
+
+fn compile(company: &Company) -> Option<(Policy, Snapshot)> {
+    let reading = policy::read_company(&company.files(), "demo").ok()?;
+    let snapshot = Snapshot::compile(&reading.policy).ok()?;
+    Some((reading.policy, snapshot))
+}
+
+// === rows ===
+
+/// A row: fields by name, `properties` as an object.
+fn row(shape: &Shape, rng: &mut Rng) -> Value {
+    let mut row = Map::new();
+    let name = |rng: &mut Rng, kind: &str, count: usize| match rng.u32(0..8) {
+        0 => "ghost".to_owned(),
+        _ => format!("{kind}{}", rng.usize(0..count.max(1))),
+    };
+    row.insert("id".to_owned(), json!(format!("o{}", rng.usize(0..9))));
+    for (field, kind, count) in [
+        ("owner", "u", shape.users),
+        ("group", "g", shape.groups),
+        ("department", "d", shape.departments),
+        ("project", "p", shape.projects),
+    ] {
+        if rng.u32(0..100) < if field == "owner" { 70 } else { 30 } {
+            let name = match (field, rng.u32(0..6)) {
+                ("project", 0) => "default".to_owned(),
+                _ => name(rng, kind, count),
+            };
+            row.insert(field.to_owned(), json!(name));
+        }
+    }
+    for (field, place) in [("queue", 0), ("list", 1)] {
+        if rng.bool() {
+            let id = match rng.u32(0..8) {
+                0 => "ghost".to_owned(),
+                _ => format!("o{}", rng.usize(0..3) * 3 + place),
+            };
+            row.insert(field.to_owned(), json!(id));
+        }
+    }
+    let mut properties = Map::new();
+    for name in [
+        "status", "amount", "labels", "deep", "region", "ip", "deal", "lead",
+    ] {
+        if rng.u32(0..100) < 60 {
+            let value = match rng.u32(0..10) {
+                0 => wild::any(rng),
+                1 => json!(["u1", "d0", "open", 3, null, "p0"]),
+                2 => wild::fitting(rng, "status"),
+                _ => wild::fitting(rng, name),
+            };
+            properties.insert(name.to_owned(), value);
+        }
+    }
+    row.insert("properties".to_owned(), properties.into());
+    row.into()
+}
+
+/// What a request says of the row.
+fn told(policy: &Policy, kind: &ResourceType, row: &Value) -> Value {
+    let mut told = row["properties"].as_object().cloned().unwrap_or_default();
+    let mut tell = |field: &str, name: &str| {
+        if !row[field].is_null() {
+            told.insert(name.to_owned(), row[field].clone());
+        }
+    };
+    let names = &kind.fact_names;
+    tell("owner", &names.owner);
+    tell("group", &names.group);
+    tell("department", &names.departments[0]);
+    tell("project", &names.projects[0]);
+    for parent in &kind.parents {
+        let parent = &policy.catalogue.types[parent.index()].name;
+        tell(parent, parent);
+    }
+    told.into()
+}
+
+/// The request, asked of the row.
+fn asked_of(policy: &Policy, request: &Value, row: &Value) -> Value {
+    let mut request = request.clone();
+    let kind = request["resource"]["type"].as_str().unwrap_or_default();
+    let types = &policy.catalogue.types;
+    let properties = match types.iter().find(|of| of.name == kind) {
+        Some(kind) => told(policy, kind, row),
+        None => json!({}),
+    };
+    request["resource"]["id"] = row["id"].clone();
+    request["resource"]["properties"] = properties;
+    request
+}
+
+// === a naive reader of the tree ===
+
+/// How the column `owner.department` was filled for owners with several.
+#[derive(Clone, Copy, Debug)]
+enum Several {
+    Null,
+    First,
+    Last,
+}
+
+struct Reader<'r> {
+    policy: &'r Policy,
+    row: &'r Value,
+    several: Several,
+}
+
+impl Reader<'_> {
+    fn field(&self, name: &str) -> Value {
+        let owner = || {
+            let users = &self.policy.users;
+            users
+                .iter()
+                .find(|user| self.row["owner"] == user.id.as_str())
+        };
+        match name {
+            "owner.group" => {
+                let group = owner().and_then(|owner| owner.group);
+                group.map_or(Value::Null, |id| json!(self.policy.groups[id.index()].name))
+            }
+            "owner.department" => {
+                let of_owner = owner().map_or(&[][..], |owner| &owner.departments);
+                let department = match (of_owner, self.several) {
+                    ([one], _) | ([one, ..], Several::First) | ([.., one], Several::Last) => one,
+                    _ => return Value::Null,
+                };
+                json!(self.policy.departments[department.index()].name)
+            }
+            _ => match name.strip_prefix("properties.") {
+                None => self.row[name].clone(),
+                Some(path) => path
+                    .split('.')
+                    .fold(self.row["properties"].clone(), |value, name| {
+                        value[name].clone()
+                    }),
+            },
+        }
+    }
+
+    /// `None`: unknown.
+    fn passes(&self, tree: &Value) -> Option<bool> {
+        if let Some(parts) = tree["all"].as_array() {
+            let parts: Vec<_> = parts.iter().map(|part| self.passes(part)).collect();
+            return if parts.contains(&Some(false)) {
+                Some(false)
+            } else if parts.contains(&None) {
+                None
+            } else {
+                Some(true)
+            };
+        }
+        if let Some(parts) = tree["any"].as_array() {
+            let parts: Vec<_> = parts.iter().map(|part| self.passes(part)).collect();
+            return if parts.contains(&Some(true)) {
+                Some(true)
+            } else if parts.contains(&None) {
+                None
+            } else {
+                Some(false)
+            };
+        }
+        if tree.get("not").is_some() {
+            return self.passes(&tree["not"]).map(|passes| !passes);
+        }
+        self.leaf(tree)
+    }
+
+    fn leaf(&self, leaf: &Value) -> Option<bool> {
+        let found = self.field(leaf["field"].as_str().unwrap());
+        let test = leaf["test"].as_str().unwrap();
+        let value = &leaf["value"];
+        if test == "present" {
+            return Some(found.is_null() != *value);
+        }
+        if let Some(rest) = test.strip_prefix("not_") {
+            let positive = json!({ "field": leaf["field"], "test": rest, "value": value });
+            return self.leaf(&positive).map(|holds| !holds);
+        }
+        match test {
+            "is" => Some(equal(&single(found)?, &single(self.operand(value))?)),
+            "not" => Some(!equal(&single(found)?, &single(self.operand(value))?)),
+            "in" => {
+                let found = single(found)?;
+                let mut held = false;
+                match value {
+                    Value::Array(items) => {
+                        for item in items {
+                            held |= equal(&found, &single(self.operand(item))?);
+                        }
+                    }
+                    path => {
+                        let list = self.operand(path);
+                        held = list.as_array()?.iter().any(|item| equal(&found, item));
+                    }
+                }
+                Some(held)
+            }
+            "at_least" => Some(found.as_f64()? >= self.operand(value).as_f64()?),
+            "at_most" => Some(found.as_f64()? <= self.operand(value).as_f64()?),
+            "in_network" => {
+                let address: IpAddr = found.as_str()?.parse().ok()?;
+                let items = match value {
+                    Value::Array(items) => items.clone(),
+                    path => match self.operand(path) {
+                        Value::Array(items) => items,
+                        one => vec![one],
+                    },
+                };
+                let mut held = false;
+                for item in items {
+                    let block = self.operand(&item);
+                    let block: ipnet::IpNet = block.as_str()?.parse().ok()?;
+                    if block.addr() != block.network() {
+                        return None;
+                    }
+                    held |= block.contains(&address.to_canonical());
+                }
+                Some(held)
+            }
+            "contains" => {
+                let wanted = single(self.operand(value))?;
+                Some(found.as_array()?.iter().any(|item| equal(item, &wanted)))
+            }
+            other => panic!("no such test: {other}"),
+        }
+    }
+
+    fn operand(&self, value: &Value) -> Value {
+        match value.get("path") {
+            Some(path) => self.field(path.as_str().unwrap()),
+            None => value.clone(),
+        }
+    }
+}
+
+fn single(value: Value) -> Option<Value> {
+    (!value.is_null() && !value.is_array() && !value.is_object()).then_some(value)
+}
+
+fn equal(a: &Value, b: &Value) -> bool {
+    match (a.as_f64(), b.as_f64()) {
+        (Some(a), Some(b)) => a == b,
+        _ => a == b && single(a.clone()).is_some(),
+    }
+}
+
+// === agreement ===
+
+/// What the filter and the check of the row say differently, if they do.
+fn differ(policy: &Policy, snapshot: &Snapshot, request: &Value, row: &Value) -> Option<String> {
+    let question = Question::new(request);
+    let query = question.query();
+    let filter = match decide::filter::filter(snapshot, &query) {
+        Ok(filter) => filter,
+        Err(FilterError::Unsayable) => return None,
+        Err(error) => return Some(error.to_string()),
+    };
+    let mut row = row.clone();
+    if filter.links
+        && let Some(properties) = row["properties"].as_object_mut()
+    {
+        properties.retain(|name, _| name != "deal" && name != "lead");
+    }
+    let document = document(&filter);
+    let check = Question::new(&asked_of(policy, request, &row));
+    let allowed = decide::check(snapshot, &check.query());
+    // Of a registered type a row is what is not registered.
+    let types = &policy.catalogue.types;
+    let kind = types.iter().find(|kind| kind.name == query.resource.kind);
+    let id = row["id"].as_str().unwrap_or_default();
+    let listed = document["objects"]["allow"]
+        .as_array()
+        .is_some_and(|ids| ids.contains(&json!(id)));
+    if kind.is_some_and(|kind| kind.registry != Registry::Open) && listed && allowed.allows() {
+        return None;
+    }
+    for several in [Several::Null, Several::First, Several::Last] {
+        let reader = Reader {
+            policy,
+            row: &row,
+            several,
+        };
+        let passes = match document["filter"].as_str() {
+            Some("always") => true,
+            Some("never") => false,
+            _ => reader.passes(&document["condition"]) == Some(true),
+        };
+        if passes != allowed.allows() {
+            return Some(format!(
+                "check says {allowed}, the filter {passes} ({several:?})\n{document:#}"
+            ));
+        }
+    }
+    None
+}
+
+fn disagreement(case: &Value) -> Option<String> {
+    if case["row"]["id"].as_str().is_none_or(str::is_empty) {
+        return None;
+    }
+    let (policy, snapshot) = compile(&Company(case.clone()))?;
+    differ(&policy, &snapshot, &case["request"], &case["row"])
+}
+
+/// A question about rows, of a type that is not registered more often than not.
+fn request(shape: &Shape, rng: &mut Rng) -> Value {
+    let mut request = question::wild(shape, rng);
+    if rng.u32(0..8) > 0 {
+        let kinds = [
+            "call", "call", "chat", "chat", "lead", "ticket", "finance", "report",
+        ];
+        request["resource"]["type"] = json!(kinds[rng.usize(0..kinds.len())]);
+        let actions = ["view", "view", "edit", "export", "manage"];
+        request["action"]["name"] = json!(actions[rng.usize(0..actions.len())]);
+        if let Some(context) = request["context"].as_object_mut()
+            && rng.u32(0..4) > 0
+        {
+            context.remove("callgate");
+        }
+    }
+    request
+}
+
+/// Gives everybody grants under conditions, and denies to some.
+fn condition_everything(company: &mut Company, rng: &mut Rng) {
+    let scopes = [
+        "own",
+        "assigned",
+        "group",
+        "department",
+        "branch",
+        "any",
+        "any",
+        "any",
+    ];
+    let mut grants = Map::new();
+    let mut deny = Vec::new();
+    for kind in OPEN {
+        let mut scopes = || scopes[rng.usize(0..scopes.len())];
+        let scopes = [scopes(), scopes()];
+        let lines =
+            scopes.map(|scope| json!({ "scope": scope, "when": wild::condition(rng, true) }));
+        grants.insert(kind.to_owned(), json!({ "*": lines }));
+        if rng.u32(0..3) == 0 {
+            let permission = format!("{kind}.*");
+            deny.push(json!({ "permission": permission, "when": wild::condition(rng, true) }));
+        }
+    }
+    let role = json!({ "role": "conditional", "implicit": true, "grants": grants, "deny": deny });
+    if let Some(roles) = company.0["roles"]["roles"].as_array_mut() {
+        roles.push(role);
+    }
+}
+
+/// Types that are not registered.
+const OPEN: [&str; 6] = ["call", "chat", "lead", "ticket", "finance", "report"];
+
+#[test]
+fn a_row_passes_exactly_when_its_check_allows() {
+    let number = |name: &str| {
+        env::var(name)
+            .ok()
+            .and_then(|text| text.parse::<u64>().ok())
+    };
+    let first = number("CALLGATE_SEED").unwrap_or(0);
+    let (mut rows, mut passed, mut reached) = (0_usize, 0_usize, BTreeMap::new());
+    for seed in first..first + number("CALLGATE_COMPANIES").unwrap_or(COMPANIES) {
+        let rng = &mut Rng::with_seed(seed ^ 0xf117);
+        let mut shape = Shape::wild(rng);
+        if seed % 20 == 19 {
+            // So many that not each of them is told.
+            shape.users = 110;
+        }
+        let mut company = Company::generate(&shape, seed);
+        if seed % 3 > 0 {
+            condition_everything(&mut company, rng);
+        }
+        let (policy, snapshot) = compile(&company).unwrap();
+        for _ in 0..QUESTIONS {
+            let request = request(&shape, rng);
+            let question = Question::new(&request);
+            let query = question.query();
+            let filter = decide::filter::filter(&snapshot, &query).map(|filter| document(&filter));
+            if let Ok(filter) = &filter {
+                *reached.entry(filter["filter"].to_string()).or_insert(0) += 1;
+                leaves(&filter["condition"], &mut |leaf| {
+                    *reached
+                        .entry(format!("field {}", leaf["field"]))
+                        .or_insert(0) += 1;
+                    *reached.entry(format!("test {}", leaf["test"])).or_insert(0) += 1;
+                });
+                if let Some(dirt) = dirt(&filter["condition"]) {
+                    panic!("seed {seed}: {dirt}\n{request:#}\n{filter:#}");
+                }
+            }
+            for _ in 0..ROWS {
+                let row = row(&shape, rng);
+                rows += 1;
+                if differ(&policy, &snapshot, &request, &row).is_none() {
+                    let check = asked_of(&policy, &request, &row);
+                    let allows = decide::check(&snapshot, &Question::new(&check).query()).allows();
+                    passed += usize::from(allows);
+                    continue;
+                }
+                let mut case = company.0.clone();
+                case["request"] = request.clone();
+                case["row"] = row;
+                let case = shrink(case, &|case| disagreement(case).is_some());
+                let why = disagreement(&case).unwrap_or_default();
+                panic!("seed {seed}: {why}\n{case:#}");
+            }
+        }
+    }
+    println!("{rows} rows, {passed} pass; {reached:#?}");
+    assert!(rows >= 20_000 && passed * 10 >= rows, "{passed} of {rows}");
+    let missed: Vec<String> = wanted()
+        .into_iter()
+        .filter(|want| !reached.contains_key(want))
+        .collect();
+    assert!(missed.is_empty(), "never reached: {missed:?}");
+}
+
+fn wanted() -> BTreeSet<String> {
+    let fields = [
+        "id",
+        "owner",
+        "group",
+        "department",
+        "project",
+        "owner.group",
+        "owner.department",
+    ];
+    let properties = [
+        "queue",
+        "list",
+        "properties.status",
+        "properties.deep.inner",
+    ];
+    let fields = fields
+        .iter()
+        .chain(&properties)
+        .map(|field| format!("field \"{field}\""));
+    let tests = [
+        "is",
+        "not",
+        "in",
+        "not_in",
+        "at_least",
+        "at_most",
+        "in_network",
+        "not_in_network",
+    ];
+    let tests = tests.iter().chain(&["contains", "present"]);
+    let tests = tests.map(|test| format!("test \"{test}\""));
+    let answers = ["always", "never", "when"].map(|answer| format!("\"{answer}\""));
+    fields.chain(tests).chain(answers).collect()
+}
+
+fn leaves<'t>(tree: &'t Value, each: &mut dyn FnMut(&'t Value)) {
+    match tree {
+        Value::Array(parts) => parts.iter().for_each(|part| leaves(part, each)),
+        Value::Object(members) if members.contains_key("field") => each(tree),
+        Value::Object(members) => members.values().for_each(|part| leaves(part, each)),
+        _ => {}
+    }
+}
+
+/// What is not clean about a tree.
+fn dirt(tree: &Value) -> Option<String> {
+    for (joint, dual) in [("all", "any"), ("any", "all")] {
+        let Some(parts) = tree[joint].as_array() else {
+            continue;
+        };
+        if parts.len() < 2 {
+            return Some(format!("`{joint}` of {}", parts.len()));
+        }
+        let mut asked = BTreeSet::new();
+        for (n, part) in parts.iter().enumerate() {
+            let mut others = parts
+                .iter()
+                .enumerate()
+                .filter(|(m, _)| *m != n)
+                .map(|(_, part)| part);
+            if part.get(joint).is_some() {
+                return Some(format!("`{joint}` in `{joint}`"));
+            }
+            if others.clone().any(|other| other == part) {
+                return Some(format!("twice: {part}"));
+            }
+            if let Some(inner) = part[dual].as_array()
+                && others.any(|other| {
+                    let of_other = other[dual].as_array();
+                    inner.contains(other)
+                        || of_other.is_some_and(|of| of.iter().all(|o| inner.contains(o)))
+                })
+            {
+                return Some(format!("absorbed: {part}"));
+            }
+            // Values of one field are told once.
+            let test = match part["test"].as_str() {
+                Some("is" | "in") => "one of",
+                Some("not" | "not_in") => "none of",
+                Some("present") => "present",
+                _ => "",
+            };
+            let of_paths = part["value"].to_string().contains("path");
+            if !test.is_empty() && !of_paths && !asked.insert((part["field"].to_string(), test)) {
+                return Some(format!("twice asked: {part}"));
+            }
+            if let Some(dirt) = dirt(part) {
+                return Some(dirt);
+            }
+        }
+    }
+    if let Some(inner) = tree.get("not")
+        && inner.get("test") != Some(&json!("contains"))
+    {
+        return Some("`not` of what has a contrary test".to_owned());
+    }
+    None
+}
