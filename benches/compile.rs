@@ -30,7 +30,7 @@ fn main() {
                 Snapshot::compile(&reading.policy).unwrap_or_else(|error| panic!("{error}"));
             let all = started.elapsed();
             println!(
-                "{name}: read {read:.0?}, compile {:.0?}, together {all:.0?}; {} users, {} role sets, {:.1} MB",
+                "{name}: read {read:.2?}, compile {:.2?}, together {all:.2?}; {} users, {} role sets, {:.1} MB",
                 all - read,
                 snapshot.users(),
                 snapshot.role_sets(),

@@ -197,7 +197,7 @@ fn serve(config: &Config) -> io::Result<()> {
         tokio::task::spawn_local(async move {
             if source.wait_tried().await.is_ok() {
                 readiness.all_tried();
-                say_ready(&companies, &readiness, &first.unwrap_or_default());
+                say_ready(&companies, &first.unwrap_or_default());
             }
         });
         let stop = stop_signal()?;
@@ -259,14 +259,17 @@ fn stop_signal() -> io::Result<impl Future<Output = ()>> {
     })
 }
 
-fn say_ready(companies: &Companies, readiness: &Readiness, address: &str) {
-    let names = companies.names();
-    let mut text = if readiness.is_ready(companies) {
-        format!("ready: {}\n", names.join(", "))
-    } else {
+fn say_ready(companies: &Companies, address: &str) {
+    let names = companies.names().into_iter();
+    let active: Vec<_> = names
+        .filter(|name| companies.load(name).is_some())
+        .collect();
+    let mut text = if active.is_empty() {
         "not ready: no company is active; the log says why\n".to_owned()
+    } else {
+        format!("ready: {}\n", active.join(", "))
     };
-    if names.iter().any(|name| name == "demo") && companies.load("demo").is_some() {
+    if active.iter().any(|name| name == "demo") {
         text.push_str(&demo_check(address));
     }
     let mut out = io::stdout().lock();

@@ -1,3 +1,5 @@
+//! What settings come to, and what is said of wrong ones.
+
 use super::*;
 
 fn raw(flags: &[(&'static str, &str)], variables: &[(&str, &str)], file: &str) -> RawConfig {

@@ -1,6 +1,6 @@
 //! A decision with its steps, for people.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::fmt;
 
 use super::check::decide;
@@ -17,6 +17,8 @@ pub struct Explanation {
     pub allowed: bool,
     /// The reason's code and what follows it.
     pub reason: String,
+    /// The scopes that the roles in force grant for the permission; none where it did not come to that.
+    pub scopes: Vec<&'static str>,
     /// The steps that were taken, in order.
     pub steps: Vec<String>,
 }
@@ -27,12 +29,15 @@ pub fn explain(snapshot: &Snapshot, query: &Query<'_>) -> Explanation {
     let listener = Listener {
         snapshot,
         query,
+        asked: Cell::default(),
+        granted: Cell::default(),
         steps: RefCell::default(),
     };
     let reason = decide(snapshot, query, &listener);
     Explanation {
         allowed: reason.allows(),
         reason: reason.to_string(),
+        scopes: listener.granted.get().iter().map(Scope::name).collect(),
         steps: listener.steps.into_inner(),
     }
 }
@@ -40,6 +45,10 @@ pub fn explain(snapshot: &Snapshot, query: &Query<'_>) -> Explanation {
 struct Listener<'a> {
     snapshot: &'a Snapshot,
     query: &'a Query<'a>,
+    /// The permission that was asked.
+    asked: Cell<Option<u32>>,
+    /// What is granted for it.
+    granted: Cell<ScopeSet>,
     steps: RefCell<Vec<String>>,
 }
 
@@ -150,6 +159,17 @@ impl Listener<'_> {
 
 impl Watch for &Listener<'_> {
     fn note(&self, note: Note<'_>) {
+        match note {
+            Note::Permission { permission } => self.asked.set(Some(permission)),
+            Note::Granted {
+                permission,
+                granted,
+                ..
+            } if self.asked.get() == Some(permission) => {
+                self.granted.set(granted);
+            }
+            _ => {}
+        }
         let step = match note {
             Note::Subject { user, active } => format!(
                 "subject: user {}{}; roles: {}{}",

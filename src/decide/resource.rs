@@ -77,18 +77,19 @@ impl<'a> Resource<'a> {
             return None;
         }
         let kind = snapshot.kind(kind_id)?;
+        let object = || snapshot.object(snapshot.find(Kind::object_of(kind_id), id)?);
         let what = match kind.registry {
             _ if new => What::Open,
-            REGISTRY_OBJECTS => {
-                What::Object(snapshot.object(snapshot.find(Kind::object_of(kind_id), id)?)?)
-            }
+            REGISTRY_OBJECTS => What::Object(object()?),
             REGISTRY_USERS => {
                 let user = snapshot.find(Kind::USER, id)?;
                 What::User(user, snapshot.user(user)?)
             }
             REGISTRY_PROJECTS => What::Project(snapshot.find(Kind::PROJECT, id)?),
             REGISTRY_ROLES => What::Role(snapshot.find(Kind::ROLE, id)?),
-            _ => What::Open,
+            // What is not registered is told by the request, unless it must be registered.
+            _ if kind.objects == 0 => What::Open,
+            _ => object().map_or(What::Open, What::Object),
         };
         Some(Self {
             snapshot,

@@ -11,8 +11,8 @@ use super::value::Members;
 use super::watch::Silent;
 use crate::model::{Action, Query, Scope, ScopeSet};
 use crate::snapshot::tables::{
-    CELL_CONDITIONAL, MembersRow, REGISTRY_OBJECTS, REGISTRY_PROJECTS, REGISTRY_ROLES,
-    REGISTRY_USERS, UserRow, some,
+    CELL_CONDITIONAL, MembersRow, REGISTRY_OBJECTS, REGISTRY_OPEN, REGISTRY_PROJECTS,
+    REGISTRY_ROLES, REGISTRY_USERS, UserRow, some,
 };
 use crate::snapshot::{Kind, Snapshot};
 
@@ -82,7 +82,7 @@ pub fn resources<'s>(snapshot: &'s Snapshot, query: &Query<'_>, window: Window<'
     };
     let name = |id: u32| snapshot.text(id);
     match kind.registry {
-        REGISTRY_OBJECTS => {
+        REGISTRY_OBJECTS | REGISTRY_OPEN => {
             let objects = snapshot.objects_of(row.kind);
             let start = start(objects, window.after, |object| name(object.id));
             let allowed = objects

@@ -65,7 +65,10 @@ pub(super) fn resource<'a>(
         by_request(policy, asked.kind, id, sent)
     } else {
         match asked.resource_type(policy).registry {
-            Registry::Open => by_request(policy, asked.kind, id, sent),
+            Registry::Open => match object_named(policy, asked.kind, id) {
+                Some(object) => by_registration(policy, object, sent),
+                None => by_request(policy, asked.kind, id, sent),
+            },
             Registry::Objects => {
                 by_registration(policy, object_named(policy, asked.kind, id)?, sent)
             }

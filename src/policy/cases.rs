@@ -17,6 +17,7 @@ use crate::model::{Decision, Properties, Reason};
 
 const TEST: &[&str] = &[
     "name",
+    "title",
     "description",
     "user",
     "action",
@@ -70,7 +71,7 @@ impl<'t> World<'t> {
         subject_type: &str,
     ) -> Option<Test> {
         let sink = self.sink;
-        fields.text("description", "a description");
+        fields.title();
         let user = fields.need("user").and_then(|node| self.user_named(node));
         let action = fields
             .need("action")

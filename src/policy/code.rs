@@ -137,10 +137,8 @@ codes! {
     TooDeep = "too_deep",
 
     // --- catalogue ---
-    /// A type of property name that means two things.
+    /// A name that would mean two things.
     NameCollision = "name_collision",
-    /// A type whose objects cannot be registered, where only those can stand.
-    NotRegistered = "not_registered",
     /// Users, projects and roles are registered by nature.
     RegisteredByNature = "registered_by_nature",
     /// A second action is marked `lifts_wall` or `tests_roles`.
@@ -153,7 +151,7 @@ codes! {
     UnknownScope = "unknown_scope",
     /// A scope that the action does not offer.
     ScopeNotOffered = "scope_not_offered",
-    /// Two lines of a role speak of the same permissions.
+    /// Two denies of a role say the same.
     DuplicateLine = "duplicate_line",
     /// A line that decides for an action marked `lifts_wall` or `tests_roles` tests the resource.
     TestsResourceNotAllowed = "tests_resource_not_allowed",

@@ -1,6 +1,5 @@
 //! Conditions: tables from paths to tests.
 
-use std::cmp::Ordering;
 use std::net::IpAddr;
 
 use ipnet::IpNet;
@@ -8,6 +7,7 @@ use ipnet::IpNet;
 use super::Code;
 use super::fields::unknown_key;
 use super::names::meant;
+use super::order::{order_operands, order_tests};
 use super::resolved::{Comparison, Condition, Operand, Operands, Path, Root};
 use super::sink::{Finding, Sink};
 use super::vocabulary::Vocabulary;
@@ -321,73 +321,4 @@ pub(super) fn tests_resource(condition: &Condition) -> bool {
                 Comparison::Present(_) => false,
             }
     })
-}
-
-/// An order of conditions, the absent one first.
-pub(super) fn order(a: Option<&Condition>, b: Option<&Condition>) -> Ordering {
-    match (a, b) {
-        (Some(a), Some(b)) => {
-            let mut pairs = a.tests.iter().zip(&b.tests).map(|(a, b)| order_tests(a, b));
-            let differs = pairs.find(|order| order.is_ne());
-            differs.unwrap_or_else(|| a.tests.len().cmp(&b.tests.len()))
-        }
-        (a, b) => a.is_some().cmp(&b.is_some()),
-    }
-}
-
-fn order_tests(a: &(Path, Comparison), b: &(Path, Comparison)) -> Ordering {
-    a.0.cmp(&b.0).then_with(|| order_comparisons(&a.1, &b.1))
-}
-
-fn order_comparisons(a: &Comparison, b: &Comparison) -> Ordering {
-    /// One comparison as its rank, with the operands it has.
-    fn parts(test: &Comparison) -> (u8, &[Operand], Option<&Path>, bool) {
-        let one = std::slice::from_ref::<Operand>;
-        let many = |rank, operands| match operands {
-            &Operands::List(ref items) => (rank, items.as_slice(), None, false),
-            Operands::Path(path) => (rank, &[][..], Some(path), false),
-        };
-        match test {
-            Comparison::Is(it) => (0, one(it), None, false),
-            Comparison::Not(it) => (1, one(it), None, false),
-            Comparison::In(it) => many(2, it),
-            Comparison::NotIn(it) => many(3, it),
-            Comparison::AtLeast(it) => (4, one(it), None, false),
-            Comparison::AtMost(it) => (5, one(it), None, false),
-            Comparison::InNetwork(it) => many(6, it),
-            Comparison::NotInNetwork(it) => many(7, it),
-            Comparison::Contains(it) => (8, one(it), None, false),
-            Comparison::Present(it) => (9, &[], None, *it),
-        }
-    }
-    let ((a, a_items, a_path, a_flag), (b, b_items, b_path, b_flag)) = (parts(a), parts(b));
-    a.cmp(&b)
-        .then_with(|| a_path.cmp(&b_path))
-        .then_with(|| a_flag.cmp(&b_flag))
-        .then_with(|| {
-            let mut pairs = a_items
-                .iter()
-                .zip(b_items)
-                .map(|(a, b)| order_operands(a, b));
-            let differs = pairs.find(|order| order.is_ne());
-            differs.unwrap_or_else(|| a_items.len().cmp(&b_items.len()))
-        })
-}
-
-fn order_operands(a: &Operand, b: &Operand) -> Ordering {
-    const fn rank(operand: &Operand) -> u8 {
-        match operand {
-            Operand::String(_) => 0,
-            Operand::Number(_) => 1,
-            Operand::Bool(_) => 2,
-            Operand::Path(_) => 3,
-        }
-    }
-    match (a, b) {
-        (Operand::String(a), Operand::String(b)) => a.cmp(b),
-        (Operand::Number(a), Operand::Number(b)) => a.total_cmp(b),
-        (Operand::Bool(a), Operand::Bool(b)) => a.cmp(b),
-        (Operand::Path(a), Operand::Path(b)) => a.cmp(b),
-        (a, b) => rank(a).cmp(&rank(b)),
-    }
 }

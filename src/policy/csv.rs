@@ -80,45 +80,29 @@ impl<'f> Table<'f> {
         let whole = self.text_of(cell);
         let offset = (part.as_ptr() as usize).saturating_sub(whole.as_ptr() as usize);
         let row = self.rows.get(cell / self.width.max(1));
-        let (start, mut line) = row.map_or((0, 1), |row| (row.source as usize, row.line));
+        let (start, line) = row.map_or((0, 1), |row| (row.source as usize, row.line));
         let raw = self.cells.get(cell).map_or(0, |cell| cell.source as usize);
-        let mut column = 1;
-        for letter in self.source.get(start..raw).unwrap_or_default().chars() {
-            step(letter, &mut line, &mut column);
-        }
-        let mut letters = self
-            .source
-            .get(raw..)
-            .unwrap_or_default()
-            .chars()
-            .peekable();
-        let quoted = letters.peek() == Some(&'"');
-        if quoted {
-            step('"', &mut line, &mut column);
-            letters.next();
-        }
-        let mut begin = (line, column);
-        let mut passed = 0;
-        while passed < offset + part.len() {
-            if passed == offset {
-                begin = (line, column);
+        let before = self.source.get(start..raw).unwrap_or_default();
+        let raw = self.source.get(raw..).unwrap_or_default();
+        let mut place = (line, 1);
+        pass(before, &mut place);
+        let (begin, end) = match raw.strip_prefix('"') {
+            None => {
+                pass(raw.get(..offset).unwrap_or_default(), &mut place);
+                (place, after(place, part))
             }
-            let Some(letter) = letters.next() else { break };
-            step(letter, &mut line, &mut column);
-            if quoted && letter == '"' && letters.next().is_some() {
-                step('"', &mut line, &mut column);
+            Some(raw) => {
+                place.1 += 1;
+                let begin = after(place, escaped(raw, offset));
+                (begin, after(place, escaped(raw, offset + part.len())))
             }
-            passed += letter.len_utf8();
-        }
-        if part.is_empty() {
-            begin = (line, column);
-        }
+        };
         Span {
             file: self.file,
             line: begin.0,
             column: begin.1,
-            end_line: line,
-            end_column: column,
+            end_line: end.0,
+            end_column: end.1,
         }
     }
 
@@ -135,14 +119,46 @@ impl<'f> Table<'f> {
     }
 }
 
-/// Moves line and column behind `letter`.
-fn step(letter: char, line: &mut u32, column: &mut u32) {
-    if letter == '\n' {
-        *line += 1;
-        *column = 1;
-    } else {
-        *column += 1;
+/// Moves line and column behind `text`.
+fn pass(text: &str, place: &mut (u32, u32)) {
+    let breaks = text.bytes().filter(|byte| *byte == b'\n').count();
+    let last = match breaks {
+        0 => text,
+        _ => text.rsplit('\n').next().unwrap_or_default(),
+    };
+    let number = |value: usize| u32::try_from(value).unwrap_or(u32::MAX / 4);
+    if breaks > 0 {
+        *place = (place.0 + number(breaks), 1);
     }
+    let width = if last.is_ascii() {
+        last.len()
+    } else {
+        last.chars().count()
+    };
+    place.1 += number(width);
+}
+
+/// Line and column behind `text`, which begins at `place`.
+fn after(mut place: (u32, u32), text: &str) -> (u32, u32) {
+    pass(text, &mut place);
+    place
+}
+
+/// What stands for the first `bytes` of a text in quotes, in which each quote is written twice.
+fn escaped(raw: &str, bytes: usize) -> &str {
+    let mut text = 0;
+    let mut letters = raw.char_indices();
+    while text < bytes {
+        match letters.next() {
+            Some((_, '"')) => {
+                text += 1;
+                letters.next();
+            }
+            Some((_, letter)) => text += letter.len_utf8(),
+            None => return raw,
+        }
+    }
+    raw.get(..letters.offset()).unwrap_or_default()
 }
 
 /// Reads row after row.

@@ -26,8 +26,6 @@ pub(super) struct Folder<'f> {
 
 /// A file, read as far as its own grammar goes.
 pub(super) enum Loaded<'f> {
-    /// It is not there.
-    Absent,
     /// It cannot be read, which is reported.
     Broken,
     /// YAML.
@@ -35,6 +33,9 @@ pub(super) enum Loaded<'f> {
     /// CSV.
     Table(Table<'f>),
 }
+
+/// The files of a folder by name.
+pub(super) type Loads<'f> = BTreeMap<&'f str, Loaded<'f>>;
 
 // === impl Folder ===
 
@@ -156,7 +157,7 @@ impl<'f> Loaded<'f> {
     pub(super) const fn root(&self) -> Option<&Node<'f>> {
         match self {
             Self::Tree(root) => Some(root),
-            Self::Absent | Self::Broken | Self::Table(_) => None,
+            Self::Broken | Self::Table(_) => None,
         }
     }
 }

@@ -1,6 +1,16 @@
 //! What people write, read into a [`Policy`] in which every name is resolved.
+//!
+//! Two stages. Bytes become trees of values or tables of cells, each with its place (`text`, `yaml`,
+//! `csv`); these are interpreted and never stop at the first error (`fields` takes them apart, `sink`
+//! gathers what is wrong). First all names are gathered and numbered in order (`declare`, `names`),
+//! then everything that refers to them is read, one module for each kind of file, straight into the
+//! types of `resolved`. `read` and `resolve` hold the parts together.
+//!
+//! Reading is a function of the files' content alone: no clock, no file system, no time zones but
+//! those that callgate brings.
 
 mod cases;
+mod catalogue;
 mod chains;
 mod code;
 mod columns;
@@ -9,12 +19,16 @@ mod conditions;
 mod csv;
 mod declare;
 mod diagnostics;
+mod facts;
 mod fields;
 mod files;
+mod grants;
 mod json;
 mod load;
+mod marked;
 mod names;
 mod objects;
+mod order;
 mod projects;
 mod properties;
 mod read;
@@ -26,6 +40,7 @@ mod routes;
 mod scalar;
 mod sink;
 
+mod syntax;
 mod text;
 mod time;
 mod users;

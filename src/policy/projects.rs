@@ -108,7 +108,7 @@ impl<'t> World<'t> {
             words(self.sink, items, "an id")
         };
         match registry {
-            Some(Registry::Objects) => {
+            Some(Registry::Open | Registry::Objects) => {
                 let find = |word: Word<'t>| self.object(kind, word);
                 let found = ids()
                     .into_iter()
@@ -143,10 +143,7 @@ impl<'t> World<'t> {
                     .help(help)
                     .report(self.sink);
             }
-            // Says that such resources are not registered.
-            Some(Registry::Open) | None => {
-                self.vocabulary.registered(self.sink, word);
-            }
+            None => {}
         }
     }
 }

@@ -3,7 +3,7 @@
 use super::company::{COMPANY, check_name};
 use super::declare::Section;
 use super::fields::Fields;
-use super::load::{Folder, Loaded, open};
+use super::load::{Folder, Loaded, Loads, open};
 use super::names::meant;
 use super::resolve::Documents;
 use super::sink::{Finding, Sink};
@@ -24,6 +24,14 @@ const COMPANY_FILES: &[&str] = &[
     "users.yaml",
 ];
 const PACK_FILES: &[&str] = &["catalogue.yaml", "roles.yaml", "tests.yaml"];
+/// A file with one key, and the key.
+type Only = (&'static str, &'static str);
+const ROLES: Only = ("roles.yaml", "roles");
+const USERS: Only = ("users.yaml", "users");
+const OBJECTS: Only = ("objects.yaml", "objects");
+const PROJECTS: Only = ("projects.yaml", "projects");
+const ROUTES: Only = ("routes.yaml", "routes");
+const TESTS: Only = ("tests.yaml", "tests");
 /// What a pack's tests.yaml says of the company that its tests run on: the files of a company,
 /// beside `tests`, or all of them below `company`.
 const PACK_TESTS: &[&str] = &["tests", "company", "roles", "users", "objects", "projects"];
@@ -63,55 +71,30 @@ pub fn read_company(files: &Files, company: &str) -> Result<Reading, Diagnostics
     }
     let sink = open(&folders);
     let policy = {
-        let own = folders
-            .first()
-            .map(|folder| folder.load(&sink))
-            .unwrap_or_default();
-        let pack = folders.get(1).map(|folder| folder.load(&sink));
+        let mut loaded = folders.iter().map(|folder| folder.load(&sink));
+        let own = loaded.next().unwrap_or_default();
+        let pack = loaded.next();
         let packs: Vec<&str> = files.packs().collect();
         let root = company_fields(&sink, own.get("company.yaml").and_then(Loaded::root));
         if let Some(fields) = root {
-            let node = fields.need("pack");
-            known_pack(&sink, node, &packs);
+            known_pack(&sink, fields.need("pack"), &packs);
         }
-        let pack_file = |name| {
-            pack.as_ref()
-                .and_then(|pack| pack.get(name))
-                .unwrap_or(&Loaded::Broken)
-        };
-        let file = |name| own.get(name).unwrap_or(&Loaded::Absent);
+        let catalogue = pack.as_ref().and_then(|pack| pack.get("catalogue.yaml"));
         let documents = Documents {
             company: check_name(&sink, root.as_ref(), Some(company)),
             root,
             root_known: root.is_some(),
-            catalogue: pack_file("catalogue.yaml").root(),
+            catalogue: catalogue.and_then(Loaded::root),
             templates: match &pack {
-                Some(pack) => section(
-                    &sink,
-                    pack.get("roles.yaml").unwrap_or(&Loaded::Absent),
-                    "roles.yaml",
-                    "roles",
-                ),
+                Some(pack) => section(&sink, pack, ROLES),
                 None => Section::Broken,
             },
-            roles: section(&sink, file("roles.yaml"), "roles.yaml", "roles"),
-            users: rows(
-                &sink,
-                file("users.yaml"),
-                file("users.csv"),
-                "users.yaml",
-                "users",
-            ),
-            objects: rows(
-                &sink,
-                file("objects.yaml"),
-                file("objects.csv"),
-                "objects.yaml",
-                "objects",
-            ),
-            projects: section(&sink, file("projects.yaml"), "projects.yaml", "projects"),
-            routes: section(&sink, file("routes.yaml"), "routes.yaml", "routes"),
-            tests: section(&sink, file("tests.yaml"), "tests.yaml", "tests"),
+            roles: section(&sink, &own, ROLES),
+            users: rows(&sink, &own, USERS, "users.csv"),
+            objects: rows(&sink, &own, OBJECTS, "objects.csv"),
+            projects: section(&sink, &own, PROJECTS),
+            routes: section(&sink, &own, ROUTES),
+            tests: section(&sink, &own, TESTS),
             needs_holders: true,
         };
         documents.policy(&sink)
@@ -128,16 +111,15 @@ pub fn read_pack(files: &Files, pack: &str) -> Result<Reading, Diagnostics> {
     let folders = [folder.needing("catalogue.yaml")];
     let sink = open(&folders);
     let policy = {
-        let loaded = folders
-            .first()
-            .map(|folder| folder.load(&sink))
-            .unwrap_or_default();
-        let file = |name| loaded.get(name).unwrap_or(&Loaded::Absent);
-        let tests = file("tests.yaml");
+        let loaded: Loads<'_> = folders
+            .iter()
+            .flat_map(|folder| folder.load(&sink))
+            .collect();
+        let tests = loaded.get("tests.yaml");
         let fields = tests
-            .root()
+            .and_then(Loaded::root)
             .and_then(|root| root.fields(&sink, "tests.yaml of a pack", PACK_TESTS));
-        let known = fields.is_some() || matches!(tests, Loaded::Absent);
+        let known = fields.is_some() || tests.is_none();
         let whole = fields.and_then(|fields| whole_company(&sink, fields.get("company")?));
         let given_tests = given(fields, "tests", known);
         let given = |key| given(whole.or(fields), key, known);
@@ -152,8 +134,8 @@ pub fn read_pack(files: &Files, pack: &str) -> Result<Reading, Diagnostics> {
             company: check_name(&sink, root.as_ref(), None),
             root,
             root_known: root.is_some() || matches!(company, Section::Absent),
-            catalogue: file("catalogue.yaml").root(),
-            templates: section(&sink, file("roles.yaml"), "roles.yaml", "roles"),
+            catalogue: loaded.get("catalogue.yaml").and_then(Loaded::root),
+            templates: section(&sink, &loaded, ROLES),
             roles: given("roles"),
             users: Rows::Tree(given("users")),
             objects: Rows::Tree(given("objects")),
@@ -237,16 +219,11 @@ fn known_pack(sink: &Sink<'_>, node: Option<&Node<'_>>, packs: &[&str]) {
 }
 
 /// What stands under the only key of a file.
-fn section<'t>(
-    sink: &'t Sink<'t>,
-    file: &'t Loaded<'t>,
-    name: &'static str,
-    key: &'static str,
-) -> Section<'t> {
-    match file {
-        Loaded::Absent => Section::Absent,
-        Loaded::Broken | Loaded::Table(_) => Section::Broken,
-        Loaded::Tree(root) => {
+fn section<'t>(sink: &'t Sink<'t>, files: &'t Loads<'t>, (name, key): Only) -> Section<'t> {
+    match files.get(name) {
+        None => Section::Absent,
+        Some(Loaded::Broken | Loaded::Table(_)) => Section::Broken,
+        Some(Loaded::Tree(root)) => {
             let fields = root.fields(sink, name, &[key]);
             let node = fields.and_then(|fields| fields.need(key));
             node.map_or(Section::Broken, Section::Is)
@@ -255,17 +232,11 @@ fn section<'t>(
 }
 
 /// Users or objects, as YAML or CSV.
-fn rows<'t>(
-    sink: &'t Sink<'t>,
-    tree: &'t Loaded<'t>,
-    table: &'t Loaded<'t>,
-    name: &'static str,
-    key: &'static str,
-) -> Rows<'t> {
-    match (tree, table) {
-        (Loaded::Absent, Loaded::Table(table)) => Rows::Table(table),
-        (Loaded::Absent, Loaded::Broken) => Rows::Tree(Section::Broken),
-        (tree, _) => Rows::Tree(section(sink, tree, name, key)),
+fn rows<'t>(sink: &'t Sink<'t>, files: &'t Loads<'t>, tree: Only, table: &str) -> Rows<'t> {
+    match (files.contains_key(tree.0), files.get(table)) {
+        (false, Some(Loaded::Table(table))) => Rows::Table(table),
+        (false, Some(_)) => Rows::Tree(Section::Broken),
+        _ => Rows::Tree(section(sink, files, tree)),
     }
 }
 

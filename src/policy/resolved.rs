@@ -88,9 +88,9 @@ pub struct ResourceType {
 /// What registers a resource of a type.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Registry {
-    /// Nothing: the request describes it.
+    /// The company's objects, where there is one of the id; else the request describes it.
     Open,
-    /// The company's objects (`registered: true`).
+    /// The company's objects; an id that is not registered is denied (`registered: true`).
     Objects,
     /// The company's users: the type `user`.
     Users,
@@ -396,7 +396,7 @@ pub struct User {
 /// A registered resource.
 #[derive(Clone, Debug)]
 pub struct Object {
-    /// The resource type; its registry is [`Registry::Objects`].
+    /// The resource type; its registry is [`Registry::Open`] or [`Registry::Objects`].
     pub kind: TypeId,
     /// The id within the type.
     pub id: String,

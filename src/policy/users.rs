@@ -1,7 +1,5 @@
 //! users.yaml and users.csv.
 
-use xxhash_rust::xxh3::xxh3_64;
-
 use super::Code;
 use super::columns::Columns;
 use super::csv::Table;
@@ -148,11 +146,11 @@ impl<'t> Gathered<'t> {
                     free.insert(number);
                 }
                 std::collections::hash_map::Entry::Occupied(taken) => {
-                    self.collision(sink, *taken.get(), word)
+                    self.collision(sink, *taken.get(), word);
                 }
             }
         }
-        self.similar(sink);
+        self.similar(sink, &users);
         users
     }
 
@@ -183,19 +181,27 @@ impl<'t> Gathered<'t> {
     }
 
     /// Warns of names of two users that differ only by case.
-    fn similar(&self, sink: &Sink<'_>) {
-        let mut buffer = String::new();
-        let mut folded: Vec<(u64, u32)> = Vec::with_capacity(self.drafts.len());
+    fn similar(&self, sink: &Sink<'_>, users: &Users<'t>) {
+        // Of two such names one has a capital at least; most names have none.
+        let mut folded: Vec<(String, u32)> = Vec::new();
         for (number, draft) in (0..).zip(&self.drafts) {
             for name in draft.names() {
-                buffer.clear();
-                if name.text.is_ascii() {
-                    buffer.push_str(name.text);
-                    buffer.make_ascii_lowercase();
-                } else {
-                    buffer.extend(name.text.chars().flat_map(char::to_lowercase));
+                let small = |one: char| one.is_ascii() && !one.is_ascii_uppercase();
+                if name.text.chars().all(small) {
+                    continue;
                 }
-                folded.push((xxh3_64(buffer.as_bytes()), number));
+                let lower = name.text.to_lowercase();
+                if lower == name.text {
+                    continue;
+                }
+                if let Some(other) = users
+                    .known
+                    .get(lower.as_str())
+                    .filter(|other| **other != number)
+                {
+                    self.warn(sink, &lower, [*other, number]);
+                }
+                folded.push((lower, number));
             }
         }
         folded.sort_unstable();
@@ -204,37 +210,33 @@ impl<'t> Gathered<'t> {
                 && one == other
                 && first != second
             {
-                self.warn(sink, *first, *second);
+                self.warn(sink, one, [*first, *second]);
             }
         }
     }
 
+    /// Warns of names of two users that both fold to `lower`.
     #[cold]
-    fn warn(&self, sink: &Sink<'_>, first: u32, second: u32) {
-        let names = |number: u32| {
-            self.drafts
-                .get(number as usize)
-                .into_iter()
-                .flat_map(Draft::names)
+    fn warn(&self, sink: &Sink<'_>, lower: &str, users: [u32; 2]) {
+        let name = |number: u32| {
+            let draft = self.drafts.get(number as usize)?;
+            draft.names().find(|name| name.text.to_lowercase() == lower)
         };
-        let pairs = names(first).flat_map(|one| names(second).map(move |other| (one, other)));
-        let alike = |(one, other): &(Word<'t>, Word<'t>)| {
-            one.text != other.text && one.text.to_lowercase() == other.text.to_lowercase()
+        let [Some(one), Some(other)] = users.map(name) else {
+            return;
         };
-        for (one, other) in pairs.filter(alike) {
-            let (one, other) = if one.span() < other.span() {
-                (one, other)
-            } else {
-                (other, one)
-            };
-            let message = format!(
-                "`{}` and `{}` name two users and differ only by case",
-                other.text, one.text
-            );
-            Finding::warning(Code::SimilarNames, other.span(), message)
-                .also(one.span(), "the other is here")
-                .report(sink);
-        }
+        let (first, second) = if one.span() < other.span() {
+            (one, other)
+        } else {
+            (other, one)
+        };
+        let message = format!(
+            "`{}` and `{}` name two users and differ only by case",
+            second.text, first.text
+        );
+        Finding::warning(Code::SimilarNames, second.span(), message)
+            .also(first.span(), "the other is here")
+            .report(sink);
     }
 }
 

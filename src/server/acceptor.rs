@@ -65,7 +65,7 @@ impl Dispatch {
                 _ = stopping.wait_for(|stopping| *stopping) => return,
             };
             match accepted {
-                Ok(stream) => self.dispatch(stream).await,
+                Ok(stream) => self.dispatch(stream),
                 Err(error) if is_of_one_connection(&error) => {}
                 Err(error) => {
                     tracing::warn!(%error, %listener, "no connection can be accepted");
@@ -75,22 +75,23 @@ impl Dispatch {
         }
     }
 
-    async fn dispatch(&self, stream: Stream) {
-        if self
-            .metrics
-            .connection_opened(self.connections_max)
-            .is_none()
-        {
+    /// Hands the connection to the next worker; to another if that one takes none: it is hopelessly
+    /// behind, or a bug has ended it.
+    fn dispatch(&self, stream: Stream) {
+        if !self.metrics.connection_opened(self.connections_max) {
             return self.turn_away(stream);
         }
-        let worker = self.next.fetch_add(1, Relaxed) % self.workers.len().max(1);
-        let handed_over = match (self.workers.get(worker), stream.detach()) {
-            (Some(worker), Ok(stream)) => worker.send(stream).await.is_ok(),
-            _ => false,
-        };
-        if !handed_over {
-            self.metrics.connection_closed();
+        if let Ok(mut stream) = stream.detach() {
+            let next = self.next.fetch_add(1, Relaxed) % self.workers.len().max(1);
+            let (before, after) = self.workers.split_at(next);
+            for worker in after.iter().chain(before) {
+                stream = match worker.try_send(stream) {
+                    Ok(()) => return,
+                    Err(error) => error.into_inner(),
+                };
+            }
         }
+        self.metrics.connection_closed();
     }
 
     fn turn_away(&self, mut stream: Stream) {

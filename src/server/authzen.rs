@@ -14,7 +14,7 @@ use crate::companies::Current;
 use crate::decide;
 use crate::model::{Query, Reason, Timestamp};
 use crate::snapshot::Snapshot;
-use crate::telemetry::{Api, Code};
+use crate::telemetry::{Api, Code, Shard};
 
 /// Answers an evaluation for the company that the path names, or for the one there is.
 pub(super) async fn evaluation(
@@ -28,15 +28,18 @@ pub(super) async fn evaluation(
         Err(error) => return unread(error),
     };
     // From here on nothing waits; so a bug can be caught here, and its request alone pays for it.
-    let answer = || evaluate(worker, company, headers, &body);
+    caught(worker.metrics(), || {
+        evaluate(worker, company, headers, &body)
+    })
+}
+
+/// The answer, or status 500 if making it meets a bug: nothing that is shared is left half changed
+/// by that, since an answer changes nothing but counts.
+fn caught(metrics: &Shard, answer: impl FnOnce() -> Answer) -> Answer {
     catch_unwind(AssertUnwindSafe(answer)).unwrap_or_else(|_| {
-        worker.metrics().panicked();
-        Refusal::new(
-            Code::Internal,
-            RefusalCode::Internal,
-            "a bug; the log has more",
-        )
-        .into()
+        metrics.panicked();
+        let message = "this is a bug in callgate; its log has more";
+        Refusal::new(Code::Internal, RefusalCode::Internal, message).into()
     })
 }
 
@@ -168,6 +171,13 @@ mod tests {
             headers.append(CONTENT_TYPE, hyper::header::HeaderValue::from_static(value));
         }
         is_json(&headers).is_ok()
+    }
+
+    #[test]
+    fn a_bug_costs_its_own_request_alone() {
+        let shard = Shard::default();
+        let answer = caught(&shard, || panic!("a bug, on purpose"));
+        assert_eq!((answer.code, shard.panics()), (Code::Internal, 1));
     }
 
     #[test]

@@ -41,6 +41,8 @@ pub(super) fn http() -> Http {
     let mut http = auto::Builder::new(Local);
     http.http1()
         .header_read_timeout(None)
+        // Answers are small: to copy head and body into one buffer is cheaper than to send two.
+        .writev(false)
         // A head that outgrows this before it is complete is answered 431; one that is complete
         // by then may be longer by one read, and is answered so by `worker`.
         .max_buf_size(HEADER_BYTES_MAX);

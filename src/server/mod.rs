@@ -30,8 +30,9 @@ mod worker;
 use std::future::Future;
 use std::io;
 use std::sync::Arc;
+use std::time::Duration;
 
-use tokio::sync::watch;
+use tokio::sync::{mpsc, watch};
 use tokio::task::spawn_local;
 
 pub use body::BODY_BYTES_MAX;
@@ -44,6 +45,9 @@ pub use reload::{ReloadHandle, ReloadOptions};
 use crate::companies::Companies;
 use crate::config::Limits;
 use crate::telemetry::Metrics;
+
+/// How long beyond the drain timeout the end waits for a worker that does not keep it: for a bug.
+const STUCK_TIME: Duration = Duration::from_secs(1);
 
 /// Everything that the service needs to know.
 pub struct Server {
@@ -95,19 +99,17 @@ impl Server {
         });
         let (stopping, is_stopping) = watch::channel(false);
         let (stopped, is_stopped) = watch::channel(false);
-        let workers = 0..shared.metrics.shards().len();
-        let workers = workers
-            .map(|number| worker::Thread::start(number, Arc::clone(&shared), is_stopping.clone()))
-            .collect::<io::Result<Vec<_>>>()?;
-        let (senders, threads): (Vec<_>, Vec<_>) = workers
-            .into_iter()
-            .map(|worker| (worker.connections, worker.thread))
-            .unzip();
+        let (running, mut all_gone) = mpsc::channel(1);
+        let workers = (0..shared.metrics.shards().len()).map(|number| {
+            let (shared, stopping) = (Arc::clone(&shared), is_stopping.clone());
+            worker::start(number, shared, stopping, running.clone())
+        });
         let dispatch = Arc::new(acceptor::Dispatch::new(
-            senders,
+            workers.collect::<io::Result<_>>()?,
             Arc::clone(&shared.metrics),
             shared.limits.connections_max,
         ));
+        drop(running);
         for listener in decision {
             spawn_local(Arc::clone(&dispatch).accept(listener, is_stopping.clone()));
         }
@@ -120,11 +122,12 @@ impl Server {
         tracing::info!("stopping: finishing what runs");
         let _ = stopping.send(true);
         // The admin listener goes on until the last answer is given, so that it can be watched.
-        let joined = tokio::task::spawn_blocking(move || {
-            threads.into_iter().all(|thread| thread.join().is_ok())
-        });
-        if !joined.await.unwrap_or(false) {
-            tracing::error!("a worker ended by a bug");
+        let deadline = shared.limits.drain_timeout + STUCK_TIME;
+        if tokio::time::timeout(deadline, all_gone.recv())
+            .await
+            .is_err()
+        {
+            tracing::error!("a worker does not come to its end; ending without it");
         }
         let _ = stopped.send(true);
         let _ = admin.await;

@@ -87,6 +87,7 @@ struct Explained<'a> {
 struct ExplainedContext<'a> {
     reason: &'a str,
     revision: &'a str,
+    scopes: &'a [&'static str],
     steps: &'a [String],
 }
 
@@ -121,6 +122,7 @@ impl Answer {
             context: ExplainedContext {
                 reason: &explanation.reason,
                 revision,
+                scopes: &explanation.scopes,
                 steps: &explanation.steps,
             },
         }))
@@ -315,7 +317,7 @@ mod tests {
         let ids = ids.map(|id| id.to_str().unwrap().to_owned());
         assert_ne!(ids[0], ids[1]);
         assert_eq!(ids[0].len(), 28);
-        assert_eq!(ids[0][8..12], *"-03-");
+        assert!(ids[0].contains("-03-"), "{ids:?}");
         assert_ne!(Headers::new(3).request_id(), ids[0]);
     }
 

@@ -8,7 +8,6 @@ use std::convert::Infallible;
 use std::io;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use hyper::body::{Body, Incoming};
@@ -45,12 +44,6 @@ pub(super) struct Worker {
     in_flight: Cell<u64>,
 }
 
-/// A worker's thread, and the way to it.
-pub(super) struct Thread {
-    pub(super) connections: mpsc::Sender<Detached>,
-    pub(super) thread: JoinHandle<()>,
-}
-
 /// Counts a request from its head to its answer, or to its client's leaving.
 struct Underway<'w> {
     worker: &'w Worker,
@@ -59,34 +52,29 @@ struct Underway<'w> {
     answered: Option<(Api, Code)>,
 }
 
-// === impl Thread ===
-
-impl Thread {
-    /// Starts the worker of this number; it ends after `stopping` is set and its last connection
-    /// is gone, or after the deadline that follows.
-    pub(super) fn start(
-        number: usize,
-        shared: Arc<Shared>,
-        stopping: watch::Receiver<bool>,
-    ) -> io::Result<Self> {
-        let (connections, incoming) = mpsc::channel(HANDOVER);
-        let thread = std::thread::Builder::new().name(format!("callgate-{number}"));
-        let thread = thread.spawn(move || {
-            let runtime = Builder::new_current_thread()
-                .enable_all()
-                .build_local(LocalOptions::default());
-            match runtime {
-                Ok(runtime) => {
-                    runtime.block_on(Worker::new(number, shared).run(incoming, stopping));
-                }
-                Err(error) => tracing::error!(%error, number, "a worker cannot start"),
-            }
-        })?;
-        Ok(Self {
-            connections,
-            thread,
-        })
-    }
+/// Starts the worker of this number on a thread of its own, and returns the way to it.
+///
+/// It ends after `stopping` is set and its last connection is gone, or the drain timeout has passed;
+/// then, or if a bug ends it, `running` is dropped.
+pub(super) fn start(
+    number: usize,
+    shared: Arc<Shared>,
+    stopping: watch::Receiver<bool>,
+    running: mpsc::Sender<Infallible>,
+) -> io::Result<mpsc::Sender<Detached>> {
+    let (connections, incoming) = mpsc::channel(HANDOVER);
+    let thread = std::thread::Builder::new().name(format!("callgate-{number}"));
+    thread.spawn(move || {
+        let runtime = Builder::new_current_thread()
+            .enable_all()
+            .build_local(LocalOptions::default());
+        match runtime {
+            Ok(runtime) => runtime.block_on(Worker::new(number, shared).run(incoming, stopping)),
+            Err(error) => tracing::error!(%error, number, "a worker cannot start"),
+        }
+        drop(running);
+    })?;
+    Ok(connections)
 }
 
 // === impl Worker ===

@@ -38,7 +38,7 @@ pub enum FormatError {
     #[error("section {0} of the snapshot does not fit its digest: the file was damaged")]
     Damaged(u32),
     /// The sections do not make a snapshot.
-    #[error("the snapshot lacks a section, or a section does not hold whole rows")]
+    #[error("the snapshot lacks a section, has one too many, or one that does not hold whole rows")]
     Incomplete,
 }
 
@@ -46,6 +46,7 @@ const MAGIC: &[u8; 8] = b"CALLGATE";
 const VERSION: u32 = 1;
 const HEAP: u32 = 1;
 const HEADER_BYTES: usize = 48;
+const DIGEST_AT: usize = 16;
 const ENTRY_BYTES: usize = 56;
 
 /// A line of the table of sections.
@@ -116,7 +117,18 @@ impl Snapshot {
         let (Some(heap), Some(tables)) = (heap, Tables::from_parts(part)) else {
             return Err(FormatError::Incomplete);
         };
-        Self::new(heap.into(), tables).ok_or(FormatError::Incomplete)
+        let snapshot = Self::new(heap.into(), tables).ok_or(FormatError::Incomplete)?;
+        // Sections that are not known, or in another order, would be lost when it is written again.
+        let told = bytes
+            .get(DIGEST_AT..HEADER_BYTES)
+            .ok_or(FormatError::Truncated)?;
+        let same = blake3::Hash::from_slice(told)
+            .is_ok_and(|told| told.to_hex().as_str() == snapshot.digest);
+        if same {
+            Ok(snapshot)
+        } else {
+            Err(FormatError::Incomplete)
+        }
     }
 }
 

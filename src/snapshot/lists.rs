@@ -1,8 +1,9 @@
 //! Lists of numbers, each once: users who share departments share the list.
 
-use std::collections::HashMap;
+use std::hash::BuildHasher as _;
 
 use foldhash::fast::FixedState;
+use hashbrown::HashTable;
 
 /// Lists end to end: list `n` is `items[starts[n]..starts[n + 1]]`.
 #[inline]
@@ -18,32 +19,44 @@ pub(crate) fn list<'t>(starts: &[u32], items: &'t [u32], id: u32) -> &'t [u32] {
 pub(super) struct Lists {
     starts: Vec<u32>,
     items: Vec<u32>,
-    places: HashMap<Box<[u32]>, u32, FixedState>,
+    /// Numbers of lists, found by what the lists hold.
+    places: HashTable<u32>,
+    hasher: FixedState,
 }
 
 // === impl Lists ===
 
 impl Lists {
-    pub(super) const EMPTY: u32 = 0;
+    const EMPTY: u32 = 0;
 
     pub(super) fn new() -> Self {
-        let places = [(Box::default(), Self::EMPTY)].into_iter().collect();
         Self {
             starts: vec![0, 0],
             items: Vec::new(),
-            places,
+            places: HashTable::new(),
+            hasher: FixedState::default(),
         }
     }
 
     /// The number of this list.
-    pub(super) fn intern(&mut self, list: &[u32]) -> u32 {
-        if let Some(&id) = self.places.get(list) {
+    pub(super) fn intern(&mut self, members: &[u32]) -> u32 {
+        if members.is_empty() {
+            return Self::EMPTY;
+        }
+        let Self {
+            starts,
+            items,
+            places,
+            hasher,
+        } = self;
+        let hash = hasher.hash_one(members);
+        if let Some(&id) = places.find(hash, |&id| list(starts, items, id) == members) {
             return id;
         }
-        let id = self.starts.len() as u32 - 1;
-        self.items.extend_from_slice(list);
-        self.starts.push(self.items.len() as u32);
-        self.places.insert(list.into(), id);
+        let id = starts.len() as u32 - 1;
+        items.extend_from_slice(members);
+        starts.push(items.len() as u32);
+        places.insert_unique(hash, id, |&id| hasher.hash_one(list(starts, items, id)));
         id
     }
 

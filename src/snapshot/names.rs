@@ -1,6 +1,6 @@
 //! Names → numbers, by one hash table over names of every kind.
 //!
-//! Open addressing with linear probing over a power of two of slots, at most two thirds of them
+//! Open addressing with linear probing over a power of two of slots, at most three quarters of them
 //! taken. Keys come from policy files alone, so that no request can make a probe long.
 
 use xxhash_rust::xxh3::xxh3_64_with_seed;
@@ -80,7 +80,7 @@ pub(crate) fn find(slots: &[Slot], heap: &str, kind: Kind, name: &str) -> Option
     reason = "every index is masked by the table's size less one"
 )]
 pub(super) fn table(entries: &[(Kind, &str, StrId, u32)]) -> Box<[Slot]> {
-    let size = (entries.len() * 3 / 2 + 1).next_power_of_two();
+    let size = (entries.len() * 4 / 3 + 1).next_power_of_two();
     let empty = Slot {
         tag: 0,
         kind: Kind::NOTHING,

@@ -48,6 +48,11 @@ impl<'p> Interner<'p> {
         id
     }
 
+    /// The place of a text that is in no other place: an id, of which there is one.
+    pub(super) fn place(&mut self, text: &str) -> StrId {
+        self.append(text)
+    }
+
     /// The heap, unless it or a text of it was too large.
     pub(super) fn finish(self) -> Result<Box<str>, CompileError> {
         match self.too_large {

@@ -83,6 +83,8 @@ rows! {
         project_names: u32,
         /// List of types that may be parents.
         parents: u32,
+        /// 1: some object of the type is registered.
+        objects: u32,
     }
     /// A permission: an action of a type.
     PermissionRow {

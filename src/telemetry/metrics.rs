@@ -71,15 +71,14 @@ impl Metrics {
         self.load_duration().observe(&LOAD_BUCKETS, duration);
     }
 
-    /// A connection was accepted; returns how many were open before, if fewer than `most`.
-    pub fn connection_opened(&self, most: u64) -> Option<u64> {
+    /// A connection was accepted: whether to let it in, since fewer than `most` are open.
+    pub fn connection_opened(&self, most: u64) -> bool {
         let open = &self.connections;
-        let admitted =
-            open.fetch_update(Relaxed, Relaxed, |open| (open < most).then_some(open + 1));
-        if admitted.is_err() {
+        let let_in = open.fetch_update(Relaxed, Relaxed, |open| (open < most).then_some(open + 1));
+        if let_in.is_err() {
             self.connections_refused.fetch_add(1, Relaxed);
         }
-        admitted.ok()
+        let_in.is_ok()
     }
 
     /// A connection that was let in is gone.

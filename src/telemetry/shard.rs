@@ -83,6 +83,10 @@ pub(super) struct Histogram<const N: usize> {
 
 // === impl Shard ===
 
+#[expect(
+    clippy::indexing_slicing,
+    reason = "a variant's position is below the number of variants, which is the array's length"
+)]
 impl Shard {
     /// A request's head was read.
     pub fn request_began(&self) {
@@ -147,7 +151,9 @@ impl Shard {
         &self.decision_duration
     }
 
-    pub(super) fn panics(&self) -> u64 {
+    /// Requests that met a bug.
+    #[must_use]
+    pub fn panics(&self) -> u64 {
         self.panics.get()
     }
 }

@@ -195,6 +195,15 @@ fn some(rng: &mut Rng, kind: &str, count: usize, most: usize) -> Vec<Value> {
 /// The types with registered objects, in the order in which parents may be named.
 const REGISTERED: [&str; 3] = ["queue", "list", "deal"];
 
+/// The type of the object of this number. In strange companies some calls, leads and tickets are
+/// registered though they need not be.
+fn kind_of(shape: &Shape, n: usize) -> &'static str {
+    match n % 3 {
+        2 if shape.wild > 0 => ["deal", "call", "lead", "ticket"][n / 3 % 4],
+        kind => REGISTERED[kind],
+    }
+}
+
 fn catalogue(shape: &Shape, rng: &mut Rng) -> Value {
     let mut resources = Map::new();
     let kinds: [(&str, Value); 12] = [
@@ -205,7 +214,10 @@ fn catalogue(shape: &Shape, rng: &mut Rng) -> Value {
             json!({ "registered": true, "parent": ["queue", "list"] }),
         ),
         ("call", json!({ "parent": ["queue", "list"] })),
-        ("chat", json!({ "parent": ["queue"] })),
+        (
+            "chat",
+            json!({ "parent": if shape.wild > 0 { json!(["queue", "call"]) } else { json!(["queue"]) } }),
+        ),
         ("lead", json!({})),
         ("ticket", json!({})),
         ("finance", json!({ "walled": false })),
@@ -358,7 +370,7 @@ fn user(shape: &Shape, rng: &mut Rng, roles: &[String], n: usize) -> Value {
 
 /// Objects take the registered types in turn, so that those with a parent come after it.
 fn object(shape: &Shape, rng: &mut Rng, n: usize) -> Value {
-    let kind = REGISTERED[n % 3];
+    let kind = kind_of(shape, n);
     let mut object = json!({ "type": kind, "id": format!("o{n}") });
     if chance(rng, 70) {
         object["owner"] = json!(format!("u{}", rng.usize(0..shape.users)));
@@ -367,7 +379,7 @@ fn object(shape: &Shape, rng: &mut Rng, n: usize) -> Value {
         object["group"] = json!(format!("g{}", rng.usize(0..shape.groups)));
     }
     object["departments"] = some(rng, "d", shape.departments, 1).into();
-    if kind != "queue" && n >= 3 && chance(rng, 60) {
+    if ["list", "deal", "call"].contains(&kind) && n >= 3 && chance(rng, 60) {
         let parent_kind = if kind == "list" { 0 } else { rng.usize(0..2) };
         let before = rng.usize(0..n / 3) * 3 + parent_kind;
         object["parent"] = json!({ "type": REGISTERED[parent_kind], "id": format!("o{before}") });
@@ -407,7 +419,7 @@ fn projects(shape: &Shape, rng: &mut Rng) -> Vec<Value> {
     for (n, objects) in objects.into_iter().enumerate() {
         let mut of_kinds = Map::new();
         for n in objects {
-            let of_kind = of_kinds.entry(REGISTERED[n % 3]).or_insert(json!([]));
+            let of_kind = of_kinds.entry(kind_of(shape, n)).or_insert(json!([]));
             of_kind
                 .as_array_mut()
                 .into_iter()

@@ -68,7 +68,7 @@ fn snapshots_are_told_with_their_last_failure() {
     assert_eq!(acme["digest"], snapshot.digest());
     assert_eq!(acme["generation"], 7);
     assert_eq!(acme["source"], "policies/companies/acme");
-    assert_eq!((&acme["users"], &acme["objects"]), (&json!(1), &json!(0)));
+    assert_eq!((&acme["users"], &acme["objects"]), (&json!(10), &json!(0)));
     assert_eq!(acme["size_bytes"], snapshot.size_bytes());
     assert!(acme["loaded_at"].as_str().unwrap().ends_with('Z'));
     assert!((60.0..90.0).contains(&acme["age_seconds"].as_f64().unwrap()));

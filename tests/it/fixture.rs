@@ -11,7 +11,8 @@ use callgate::model::{Action, Entity, Properties, Query};
 use callgate::source::{LoadObserver, Outcome, ReloadOptions, Settings, Watcher};
 use tempfile::TempDir;
 
-const CATALOGUE: &str = "\
+/// The pack of these trees.
+pub(crate) const CATALOGUE: &str = "\
 catalogue: desk
 resources:
   call:
@@ -24,7 +25,8 @@ resources:
     actions: { view: {} }
 ";
 
-const ROLES: &str = "\
+/// Its roles.
+pub(crate) const ROLES: &str = "\
 roles:
   - role: operator
     grants: { call: { view: any } }

@@ -36,6 +36,8 @@ mod policy_errors;
 mod policy_examples;
 /// Searches against checks.
 mod search;
+/// The whole of `serve`, as a process over a policy tree.
+mod serve;
 /// The decision listener.
 mod server;
 /// A service to test, and a client that sees every byte.

@@ -133,3 +133,38 @@ fn a_file_that_is_too_large_is_not_read() {
     let codes: Vec<Code> = said.iter().map(|found| found.code).collect();
     assert_eq!(codes, [Code::TooLarge]);
 }
+
+#[test]
+fn as_json_an_error_tells_code_place_and_advice() {
+    let mut tree: Vec<(String, String)> = small();
+    tree.push(("companies/demo/roles.yaml".into(), "rolse: []\n".into()));
+    let said = read_company(
+        &Files::new(
+            tree.into_iter()
+                .map(|(path, text)| (path, text.into_bytes())),
+        ),
+        "demo",
+    )
+    .unwrap_err();
+    let location = |column: u32, end: u32| serde_json::json!({ "file": "companies/demo/roles.yaml", "line": 1, "column": column, "end_line": 1, "end_column": end });
+    let expected = serde_json::json!({
+        "diagnostics": [
+            {
+                "severity": "error",
+                "code": "unknown_key",
+                "message": "unknown key `rolse` in roles.yaml",
+                "location": location(1, 6),
+                "notes": [{ "kind": "help", "message": "did you mean `roles`?" }],
+            },
+            {
+                "severity": "error",
+                "code": "missing_key",
+                "message": "roles.yaml lacks the key `roles`",
+                "location": location(1, 6),
+                "notes": [],
+            },
+        ],
+        "omitted": 0,
+    });
+    assert_eq!(serde_json::to_value(&said).unwrap(), expected);
+}

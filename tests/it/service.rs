@@ -12,16 +12,14 @@ use std::time::Duration;
 
 use callgate::companies::Companies;
 use callgate::config::{Address, Limits};
-use callgate::model::{ProjectId, Properties, Scope, ScopeSet, TypeId};
-use callgate::policy::{
-    Action, Assignment, Catalogue, FactNames, Grant, GrantLine, Pattern, Place, Policy, Project,
-    Registry, ResourceType, Role, User,
-};
+use callgate::policy::{Files, Policy};
 use callgate::server::{Listener, Readiness, ReloadHandle, ReloadOptions, Server};
 use callgate::snapshot::Snapshot;
 use callgate::telemetry::Metrics;
 use tokio::runtime::{Builder, LocalOptions};
 use tokio::sync::oneshot;
+
+use crate::fixture;
 
 /// How long a test waits for what should come at once.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -292,94 +290,23 @@ pub(crate) fn check(company: &str, body: &str) -> String {
     request("POST", &path, &["Content-Type: application/json"], body)
 }
 
-/// Calls that may be listened to, and one user, who may or may not.
-pub(crate) fn policy(company: &str, allowed: bool) -> Policy {
-    let place = Place::default();
-    let listen = Action {
-        name: "listen".to_owned(),
-        new: false,
-        scopes: ScopeSet::ALL,
-        requires: vec![],
-        via: vec![],
-        lifts_wall: false,
-        tests_roles: false,
-    };
-    let call = ResourceType {
-        name: "call".to_owned(),
-        registry: Registry::Open,
-        walled: false,
-        fact_names: FactNames {
-            owner: "owner".to_owned(),
-            group: "group".to_owned(),
-            departments: vec!["department".to_owned()],
-            projects: vec!["project".to_owned()],
-        },
-        parents: vec![],
-        actions: vec![listen],
-    };
-    let any = Grant {
-        scopes: ScopeSet::EMPTY.with(Scope::Any),
-        when: None,
-    };
-    let listener = Role {
-        name: "listener".to_owned(),
-        title: None,
-        template: false,
-        implicit: false,
-        only_on_shift: false,
-        extends: vec![],
-        grants: vec![GrantLine {
-            pattern: Pattern::Type(TypeId(0)),
-            grants: if allowed { vec![any] } else { vec![] },
-            place,
-        }],
-        denies: vec![],
-        place,
-    };
-    let olga = User {
-        id: "olga".to_owned(),
-        title: None,
-        aliases: vec![],
-        active: true,
-        group: None,
-        departments: vec![],
-        roles: vec![Assignment {
-            role: callgate::model::RoleId(0),
-            from: None,
-            until: None,
-            projects: None,
-            place,
-        }],
-        shift: None,
-        properties: Properties::EMPTY,
-    };
-    assert_eq!(ProjectId::DEFAULT.index(), 0);
-    Policy {
-        company: company.to_owned(),
-        title: None,
-        enhanced: false,
-        subject_types: vec!["user".to_owned()],
-        time_zone: "UTC".to_owned(),
-        catalogue: Catalogue {
-            name: "small".to_owned(),
-            types: vec![call],
-        },
-        roles: vec![listener],
-        departments: vec![],
-        groups: vec![],
-        teams: vec![],
-        shifts: vec![],
-        users: vec![olga],
-        objects: vec![],
-        projects: vec![Project {
-            name: "default".to_owned(),
-            title: None,
-            members: Default::default(),
-            objects: vec![],
-            roles: vec![],
-        }],
-        routes: vec![],
-        tests: vec![],
-        files: vec!["company.yaml".to_owned()],
-    }
+/// A policy in which olga may listen to calls, or may not.
+fn policy(company: &str, allowed: bool) -> Policy {
+    let role = if allowed { "listener" } else { "operator" };
+    let files = [
+        ("packs/desk/catalogue.yaml", fixture::CATALOGUE.to_owned()),
+        ("packs/desk/roles.yaml", fixture::ROLES.to_owned()),
+        (
+            &format!("companies/{company}/company.yaml"),
+            fixture::company(company),
+        ),
+        (
+            &format!("companies/{company}/users.csv"),
+            fixture::users(role),
+        ),
+    ];
+    let files = files.map(|(path, text)| (path.to_owned(), text.into_bytes()));
+    let files = Files::new(files);
+    let reading = callgate::policy::read_company(&files, company);
+    reading.map_err(|errors| errors.to_string()).unwrap().policy
 }

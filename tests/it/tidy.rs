@@ -89,9 +89,9 @@ fn files_below(folder: &Path, into: &mut Vec<PathBuf>) {
     for entry in fs::read_dir(folder).unwrap().map(Result::unwrap) {
         let path = entry.path();
         if path.is_dir() {
-            files_below(&path, into)
+            files_below(&path, into);
         } else {
-            into.push(path)
+            into.push(path);
         }
     }
 }

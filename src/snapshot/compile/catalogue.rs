@@ -7,7 +7,7 @@ use super::super::tables::{
 };
 use super::Builder;
 use crate::model::{ActionId, TypeId};
-use crate::policy::{Catalogue, Registry};
+use crate::policy::{Catalogue, Policy, Registry};
 
 /// The permissions, numbered through all types.
 pub(super) struct Permissions {
@@ -68,6 +68,7 @@ impl Builder<'_> {
                 department_names: self.texts(&kind.fact_names.departments),
                 project_names: self.texts(&kind.fact_names.projects),
                 parents: self.lists.intern(&parents),
+                objects: u32::from(has_objects(self.policy, TypeId(id))),
             });
             for (action, action_id) in kind.actions.iter().zip(0..) {
                 let permission = permissions.of(TypeId(id), ActionId(action_id));
@@ -122,6 +123,14 @@ impl Builder<'_> {
             self.closure(kind, required, permissions, into);
         }
     }
+}
+
+/// Whether some object of the type is registered. Objects lie sorted by type.
+fn has_objects(policy: &Policy, kind: TypeId) -> bool {
+    policy
+        .objects
+        .binary_search_by_key(&kind, |object| object.kind)
+        .is_ok()
 }
 
 const fn registry(registry: Registry) -> u32 {

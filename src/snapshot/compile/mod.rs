@@ -19,7 +19,7 @@ mod values;
 use super::lists::Lists;
 use super::names::{self, Kind};
 use super::strings::{Interner, StrId};
-use super::tables::{ExpectationRow, MetaRow, NONE, NamedRow, Tables};
+use super::tables::{DepartmentRow, ExpectationRow, MetaRow, NONE, NamedRow, Tables};
 use super::{CompileError, Snapshot};
 use crate::model::Decision;
 use crate::policy::{Policy, Test};
@@ -59,10 +59,20 @@ impl Snapshot {
         builder.places();
         let roles = builder.roles(&permissions);
         let projects = builder.objects();
-        let implicit = builder.people(&roles, &projects)?;
-        builder.shifts();
-        builder.expectations();
-        builder.meta(&permissions, implicit);
+        let ids = builder.user_ids();
+        // Now every name is known: the table of names, the largest, is made beside the rest.
+        let names = std::mem::take(&mut builder.names);
+        let names = std::thread::scope(|scope| {
+            let names = scope.spawn(|| names::table(&names));
+            let implicit = builder.people(&roles, &projects, &ids)?;
+            builder.shifts();
+            builder.expectations();
+            builder.meta(&permissions, implicit);
+            Ok(names
+                .join()
+                .unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
+        })?;
+        builder.tables.names = names;
         let (heap, tables) = builder.finish()?;
         Self::new(heap, tables).ok_or(CompileError {
             what: "companies",
@@ -86,14 +96,28 @@ impl<'p> Builder<'p> {
         id.0
     }
 
+    /// Enters the name of one among many users or objects, which need not be looked for first.
+    fn id(&mut self, kind: Kind, text: &'p str, value: u32) -> u32 {
+        let id = self.strings.place(text);
+        self.names.push((kind, text, id, value));
+        id.0
+    }
+
     fn texts(&mut self, texts: &'p [String]) -> u32 {
         let ids: Vec<u32> = texts.iter().map(|text| self.intern(text)).collect();
         self.lists.intern(&ids)
     }
 
-    /// Groups and projects; departments are made with the people in them.
+    /// Groups, projects and departments.
     fn places(&mut self) {
         let policy = self.policy;
+        let departments = policy.departments.iter().zip(0..);
+        self.tables.departments = departments
+            .map(|(department, id)| DepartmentRow {
+                name: self.name(Kind::DEPARTMENT, &department.name, id),
+                parent: department.parent.map_or(NONE, |parent| parent.0),
+            })
+            .collect();
         let groups = policy.groups.iter().zip(0..);
         self.tables.groups = groups
             .map(|(group, id)| NamedRow {
@@ -164,9 +188,6 @@ impl<'p> Builder<'p> {
     }
 
     fn finish(mut self) -> Result<(Box<str>, Tables), CompileError> {
-        self.names
-            .sort_unstable_by_key(|&(kind, text, ..)| (kind, text));
-        self.tables.names = names::table(&self.names);
         self.values.finish(&mut self.tables);
         self.conditions.finish(&mut self.tables);
         (self.tables.list_starts, self.tables.list_items) = self.lists.finish();

@@ -37,7 +37,7 @@ impl Builder<'_> {
             let (projects, operators) = self.inherited(ObjectId(id), &listed, &mut seen);
             rows.push(ObjectRow {
                 kind: object.kind.0,
-                id: self.name(Kind::object_of(object.kind.0), &object.id, id),
+                id: self.id(Kind::object_of(object.kind.0), &object.id, id),
                 owner: object.owner.map_or(NONE, |owner| owner.0),
                 group: object.group.map_or(NONE, |group| group.0),
                 departments: self.lists.intern_set(&mut departments),

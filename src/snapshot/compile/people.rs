@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use foldhash::fast::FixedState;
 
 use super::super::names::Kind;
-use super::super::tables::{DepartmentRow, LimitedRow, NONE, RoleSetRow, ShiftPlanRow, UserRow};
+use super::super::tables::{LimitedRow, NONE, RoleSetRow, ShiftPlanRow, UserRow};
 use super::roles::Roles;
 use super::{Builder, CELLS_MAX};
 use crate::model::{ProjectId, Timestamp};
@@ -40,9 +40,19 @@ struct Belonging {
     led_groups: HashMap<u32, Vec<u32>, FixedState>,
 }
 
+/// Lists in the making of one user.
+#[derive(Default)]
+struct Scratch {
+    departments: Vec<u32>,
+    within: Vec<u32>,
+    held: Held,
+    in_projects: Vec<u32>,
+}
+
 /// Rows met before, by what they hold.
 #[derive(Default)]
 struct Seen {
+    scratch: Scratch,
     limited: HashMap<(i64, i64, u32, u32, u32), u32, FixedState>,
     limited_rows: Vec<LimitedRow>,
     role_sets: HashMap<u32, u32, FixedState>,
@@ -100,11 +110,11 @@ impl<'p> Builder<'p> {
         &mut self,
         roles: &Roles,
         projects: &ProjectsOf,
+        ids: &[u32],
     ) -> Result<Implicit, CompileError> {
         let policy = self.policy;
         let mut seen = Seen::default();
         let belonging = self.belonging(roles, &mut seen);
-        self.departments();
         let mut implicit = belonging.implicit.clone();
         let implicit = Implicit {
             role_set: self.role_set(&mut implicit.roles, &mut seen),
@@ -112,7 +122,13 @@ impl<'p> Builder<'p> {
         };
         let mut rows = Vec::with_capacity(policy.users.len());
         for (user, id) in policy.users.iter().zip(0..) {
-            rows.push(self.user(id, user, &belonging, projects, &mut seen));
+            rows.push(self.user(
+                (id, ids[id as usize]),
+                user,
+                &belonging,
+                projects,
+                &mut seen,
+            ));
         }
         self.tables.users = rows.into_boxed_slice();
         self.tables.limited = seen.limited_rows.into_boxed_slice();
@@ -122,17 +138,16 @@ impl<'p> Builder<'p> {
         Ok(implicit)
     }
 
-    fn departments(&mut self) {
-        let rows = self
-            .policy
-            .departments
-            .iter()
-            .zip(0..)
-            .map(|(department, id)| DepartmentRow {
-                name: self.name(Kind::DEPARTMENT, &department.name, id),
-                parent: department.parent.map_or(NONE, |parent| parent.0),
-            });
-        self.tables.departments = rows.collect();
+    /// Enters the names of all users, and returns the places of their ids.
+    pub(super) fn user_ids(&mut self) -> Vec<u32> {
+        let mut ids = Vec::with_capacity(self.policy.users.len());
+        for (user, id) in self.policy.users.iter().zip(0..) {
+            ids.push(self.id(Kind::USER, &user.id, id));
+            for alias in &user.aliases {
+                self.id(Kind::USER, alias, id);
+            }
+        }
+        ids
     }
 
     fn belonging(&mut self, roles: &Roles, seen: &mut Seen) -> Belonging {
@@ -241,74 +256,73 @@ impl<'p> Builder<'p> {
 
     fn user(
         &mut self,
-        id: u32,
+        (id, name): (u32, u32),
         user: &'p User,
         belonging: &Belonging,
         projects: &ProjectsOf,
         seen: &mut Seen,
     ) -> UserRow {
-        let name = self.name(Kind::USER, &user.id, id);
-        for alias in &user.aliases {
-            self.name(Kind::USER, alias, id);
-        }
         let teams = belonging.teams.get(&id).map_or(&[][..], Vec::as_slice);
-        let mut departments: Vec<u32> = user.departments.iter().map(|of| of.0).collect();
-        let mut within: Vec<u32> = departments
-            .iter()
-            .flat_map(|&of| &belonging.within[of as usize])
-            .copied()
-            .collect();
+        // Taken and given back, so that 200,000 users do not make a million lists.
+        let mut scratch = std::mem::take(&mut seen.scratch);
+        let Scratch {
+            departments,
+            within,
+            held,
+            in_projects,
+        } = &mut scratch;
+        departments.extend(user.departments.iter().map(|of| of.0));
+        within.extend(
+            departments
+                .iter()
+                .flat_map(|&of| &belonging.within[of as usize]),
+        );
         within.sort_unstable();
         within.dedup();
-        let mut held = Held::default();
-        self.hold(&user.roles, &mut held, seen);
-        held.take(&belonging.implicit);
-        departments
-            .iter()
-            .for_each(|&of| held.take(&belonging.of_departments[of as usize]));
-        user.group
-            .iter()
-            .for_each(|of| held.take(&belonging.of_groups[of.index()]));
-        teams
-            .iter()
-            .for_each(|&of| held.take(&belonging.of_teams[of as usize]));
 
-        let mut in_projects = projects.users.get(&id).cloned().unwrap_or_default();
-        in_projects.extend(
-            user.group
-                .iter()
-                .flat_map(|of| &projects.groups[of.index()]),
-        );
+        self.hold(&user.roles, held, seen);
+        held.take(&belonging.implicit);
+        for &of in &*departments {
+            held.take(&belonging.of_departments[of as usize]);
+        }
+        in_projects.extend(projects.users.get(&id).into_iter().flatten());
         in_projects.extend(
             within
                 .iter()
                 .flat_map(|&of| &projects.departments[of as usize]),
         );
-        in_projects.extend(teams.iter().flat_map(|&of| &projects.teams[of as usize]));
+        if let Some(of) = user.group {
+            held.take(&belonging.of_groups[of.index()]);
+            in_projects.extend(&projects.groups[of.index()]);
+        }
+        for &of in teams {
+            held.take(&belonging.of_teams[of as usize]);
+            in_projects.extend(&projects.teams[of as usize]);
+        }
         if in_projects.is_empty() {
             in_projects.push(ProjectId::DEFAULT.0);
         }
-        let mut reach_departments = belonging
-            .led_departments
-            .get(&id)
-            .cloned()
-            .unwrap_or_default();
-        reach_departments.extend(&departments);
-        let mut reach_groups = belonging.led_groups.get(&id).cloned().unwrap_or_default();
-        reach_groups.extend(user.group.map(|group| group.0));
+
+        let of_departments = self.lists.intern_set(departments);
+        let reach_departments = match belonging.led_departments.get(&id) {
+            None => of_departments,
+            Some(led) => self.lists.intern_set(&mut [&departments[..], led].concat()),
+        };
+        let mut reach_groups: Vec<u32> = user.group.map(|group| group.0).into_iter().collect();
+        reach_groups.extend(belonging.led_groups.get(&id).into_iter().flatten());
         let of_group = user
             .group
             .and_then(|group| self.policy.groups[group.index()].shift.as_ref());
-        UserRow {
+        let row = UserRow {
             id: name,
             active: u32::from(user.active),
             group: user.group.map_or(NONE, |group| group.0),
-            departments: self.lists.intern_set(&mut departments),
-            within: self.lists.intern(&within),
-            reach_departments: self.lists.intern_set(&mut reach_departments),
+            departments: of_departments,
+            within: self.lists.intern(within),
+            reach_departments,
             reach_groups: self.lists.intern_set(&mut reach_groups),
             teams: self.lists.intern(teams),
-            projects: self.lists.intern_set(&mut in_projects),
+            projects: self.lists.intern_set(in_projects),
             role_set: self.role_set(&mut held.roles, seen),
             limited: self.lists.intern_set(&mut held.limited),
             shift_plan: user
@@ -317,7 +331,10 @@ impl<'p> Builder<'p> {
                 .or(of_group)
                 .map_or(NONE, |plan| seen.plan(plan)),
             properties: self.properties(&user.properties),
-        }
+        };
+        scratch.clear();
+        seen.scratch = scratch;
+        row
     }
 
     fn role_set(&mut self, roles: &mut Vec<u32>, seen: &mut Seen) -> u32 {
@@ -366,6 +383,18 @@ impl Held {
     fn take(&mut self, other: &Self) {
         self.roles.extend_from_slice(&other.roles);
         self.limited.extend_from_slice(&other.limited);
+    }
+}
+
+// === impl Scratch ===
+
+impl Scratch {
+    fn clear(&mut self) {
+        self.departments.clear();
+        self.within.clear();
+        self.held.roles.clear();
+        self.held.limited.clear();
+        self.in_projects.clear();
     }
 }
 
