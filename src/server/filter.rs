@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::decide::filter::{Condition, Constant, Filter, Operand, Rows, Term};
+use crate::decide::filter::{Condition, Constant, Filter, Objects, Operand, Rows, Term};
 
 /// The document that answers a filter, but for its SQL.
 #[must_use]
@@ -12,8 +12,9 @@ pub fn document(filter: &Filter<'_>) -> Value {
         Rows::Never => json!({ "filter": "never" }),
         Rows::When(condition) => json!({ "filter": "when", "condition": tree(condition) }),
     };
-    if !filter.objects.is_empty() {
-        document["objects"] = json!({ "allow": filter.objects });
+    let Objects { allow, deny } = &filter.objects;
+    if !allow.is_empty() || !deny.is_empty() {
+        document["objects"] = json!({ "allow": allow, "deny": deny });
     }
     if filter.links {
         document["links"] = json!(true);

@@ -8,7 +8,8 @@ use std::net::IpAddr;
 
 use callgate::decide;
 use callgate::decide::filter::FilterError;
-use callgate::policy::{self, Policy, Registry, ResourceType};
+use callgate::model::{DepartmentId, ObjectId};
+use callgate::policy::{self, Object, Policy, ResourceType};
 use callgate::server::filter::document;
 use callgate::snapshot::Snapshot;
 use fastrand::Rng;
@@ -36,7 +37,8 @@ fn row(shape: &Shape, rng: &mut Rng) -> Value {
         0 => "ghost".to_owned(),
         _ => format!("{kind}{}", rng.usize(0..count.max(1))),
     };
-    row.insert("id".to_owned(), json!(format!("o{}", rng.usize(0..9))));
+    // Conditions ask for such ids.
+    row.insert("id".to_owned(), json!(format!("u{}", rng.usize(0..4))));
     for (field, kind, count) in [
         ("owner", "u", shape.users),
         ("group", "g", shape.groups),
@@ -157,6 +159,14 @@ impl Reader<'_> {
                         value[name].clone()
                     }),
             },
+        }
+    }
+
+    fn lists(&self, document: &Value) -> bool {
+        match document["filter"].as_str() {
+            Some("always") => true,
+            Some("never") => false,
+            _ => self.passes(&document["condition"]) == Some(true),
         }
     }
 
@@ -284,30 +294,19 @@ fn differ(policy: &Policy, snapshot: &Snapshot, request: &Value, row: &Value) ->
     {
         properties.retain(|name, _| name != "deal" && name != "lead");
     }
+    if query.resource.kind == "user" {
+        row["id"] = json!("nobody");
+    }
     let document = document(&filter);
     let check = Question::new(&asked_of(policy, request, &row));
     let allowed = decide::check(snapshot, &check.query());
-    // Of a registered type a row is what is not registered.
-    let types = &policy.catalogue.types;
-    let kind = types.iter().find(|kind| kind.name == query.resource.kind);
-    let id = row["id"].as_str().unwrap_or_default();
-    let listed = document["objects"]["allow"]
-        .as_array()
-        .is_some_and(|ids| ids.contains(&json!(id)));
-    if kind.is_some_and(|kind| kind.registry != Registry::Open) && listed && allowed.allows() {
-        return None;
-    }
     for several in [Several::Null, Several::First, Several::Last] {
         let reader = Reader {
             policy,
             row: &row,
             several,
         };
-        let passes = match document["filter"].as_str() {
-            Some("always") => true,
-            Some("never") => false,
-            _ => reader.passes(&document["condition"]) == Some(true),
-        };
+        let passes = reader.lists(&document);
         if passes != allowed.allows() {
             return Some(format!(
                 "check says {allowed}, the filter {passes} ({several:?})\n{document:#}"
@@ -317,17 +316,131 @@ fn differ(policy: &Policy, snapshot: &Snapshot, request: &Value, row: &Value) ->
     None
 }
 
+/// What the filter and the check of a registered object say differently, if they do: the object in
+/// the place of all rows that its registration makes.
+fn objects_differ(
+    company: &Value,
+    policy: &Policy,
+    snapshot: &Snapshot,
+    request: &Value,
+) -> Option<String> {
+    let question = Question::new(request);
+    let query = question.query();
+    let filter = decide::filter::filter(snapshot, &query).ok()?;
+    let document = document(&filter);
+    let is_listed = |list: &str, id: &str| {
+        let ids = document["objects"][list].as_array();
+        ids.is_some_and(|ids| ids.contains(&json!(id)))
+    };
+    let types = &policy.catalogue.types;
+    let kind = types.iter().find(|kind| kind.name == query.resource.kind)?;
+    let action = kind
+        .actions
+        .iter()
+        .find(|action| action.name == query.action.name);
+    if action.is_some_and(|action| action.new) {
+        let listed = filter.objects.allow.len() + filter.objects.deny.len();
+        return (listed > 0).then(|| format!("objects in the way of what is new\n{document:#}"));
+    }
+    for object in policy
+        .objects
+        .iter()
+        .filter(|object| types[object.kind.index()].name == kind.name)
+    {
+        let empty = json!({ "id": object.id, "properties": {} });
+        let check = Question::new(&asked_of(policy, request, &empty));
+        let allowed = decide::check(snapshot, &check.query());
+        let in_lists = (
+            is_listed("allow", &object.id),
+            is_listed("deny", &object.id),
+        );
+        let different = match in_lists {
+            (false, false) => rows_of(company, policy, object).into_iter().find(|row| {
+                let reader = Reader {
+                    policy,
+                    row,
+                    several: Several::Null,
+                };
+                reader.lists(&document) != allowed.allows()
+            }),
+            (true, false) if allowed.allows() => None,
+            (false, true) if !allowed.allows() => None,
+            _ => Some(empty),
+        };
+        if let Some(row) = different {
+            return Some(format!(
+                "check says {allowed} of {row}, not so\n{document:#}"
+            ));
+        }
+    }
+    None
+}
+
+/// The rows that an object's registration makes.
+fn rows_of(company: &Value, policy: &Policy, object: &Object) -> Vec<Value> {
+    let stored = company["objects"]["objects"]
+        .as_array()
+        .into_iter()
+        .flatten();
+    let stored = stored
+        .into_iter()
+        .find(|stored| stored["id"] == object.id.as_str());
+    let mut row = json!({ "id": object.id, "properties": stored.map_or(json!({}), |of| of["properties"].clone()) });
+    if let Some(owner) = object.owner {
+        row["owner"] = json!(policy.users[owner.index()].id);
+    }
+    if let Some(group) = object.group {
+        row["group"] = json!(policy.groups[group.index()].name);
+    }
+    let name = |id: &DepartmentId| json!(policy.departments[id.index()].name);
+    let mut departments: Vec<Value> = object.departments.iter().map(name).collect();
+    if departments.len() != 1 {
+        departments.push(Value::Null);
+    }
+    let mut rows = Vec::new();
+    for project in projects_of(policy, object) {
+        for department in &departments {
+            let mut row = row.clone();
+            row["project"] = json!(project);
+            row["department"] = department.clone();
+            rows.push(row.clone());
+            if let Some(parent) = object.parent {
+                let parent = &policy.objects[parent.index()];
+                row[&policy.catalogue.types[parent.kind.index()].name] = json!(parent.id);
+                rows.push(row);
+            }
+        }
+    }
+    rows
+}
+
+/// Those that list it, else its parent's, else `default`.
+fn projects_of(policy: &Policy, object: &Object) -> Vec<String> {
+    let is_it = |id: &ObjectId| std::ptr::eq(&raw const policy.objects[id.index()], object);
+    let listing = policy
+        .projects
+        .iter()
+        .filter(|project| project.objects.iter().any(is_it));
+    let listing: Vec<String> = listing.map(|project| project.name.clone()).collect();
+    match object.parent {
+        _ if !listing.is_empty() => listing,
+        Some(parent) => projects_of(policy, &policy.objects[parent.index()]),
+        None => vec!["default".to_owned()],
+    }
+}
+
 fn answer(snapshot: &Snapshot, request: &Value) -> Result<Value, FilterError> {
     let question = Question::new(request);
     decide::filter::filter(snapshot, &question.query()).map(|filter| document(&filter))
 }
 
 fn disagreement(case: &Value) -> Option<String> {
-    if case["row"]["id"].as_str().is_none_or(str::is_empty) {
+    if case["row"]["id"].as_str().is_none_or(str::is_empty) || !case["request"].is_object() {
         return None;
     }
     let (policy, snapshot) = compile(&Company(case.clone()))?;
     differ(&policy, &snapshot, &case["request"], &case["row"])
+        .or_else(|| objects_differ(case, &policy, &snapshot, &case["request"]))
 }
 
 /// A question about rows, of a type that is not registered more often than not.
@@ -423,14 +536,21 @@ fn a_row_passes_exactly_when_its_check_allows() {
                         .or_insert(0) += 1;
                     *reached.entry(format!("test {}", leaf["test"])).or_insert(0) += 1;
                 });
+                for list in ["allow", "deny"] {
+                    let listed = filter["objects"][list].as_array().map_or(0, Vec::len);
+                    *reached
+                        .entry(format!("{} {list}", filter["filter"]))
+                        .or_insert(0) += listed;
+                }
                 if let Some(dirt) = dirt(&filter["condition"]) {
                     panic!("seed {seed}: {dirt}\n{request:#}\n{filter:#}");
                 }
             }
+            let objects_agree = objects_differ(&company.0, &policy, &snapshot, &request).is_none();
             for _ in 0..ROWS {
                 let row = row(&shape, rng);
                 rows += 1;
-                if differ(&policy, &snapshot, &request, &row).is_none() {
+                if objects_agree && differ(&policy, &snapshot, &request, &row).is_none() {
                     let check = asked_of(&policy, &request, &row);
                     let allows = decide::check(&snapshot, &Question::new(&check).query()).allows();
                     passed += usize::from(allows);

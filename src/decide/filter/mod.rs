@@ -6,6 +6,7 @@
 //! tests that look at no row are decided by the rule's own pieces, and the rest are formulas.
 
 mod formula;
+mod objects;
 mod partial;
 mod row;
 mod set;
@@ -15,17 +16,18 @@ mod tree;
 use std::cell::OnceCell;
 
 use formula::{Formula, all, any};
+use objects::Exceptions;
 use partial::Partial;
 use row::Row;
 pub use tree::{Condition, Constant, Field, Leaf, Number, Operand, Term, Test};
 
 use super::check::{decide, is_user, permission};
 use super::roles::Roles;
-use super::search::{self, Window};
 use super::watch::Silent;
-use crate::model::{Entity, Properties, Query, Scope, ScopeSet};
+use crate::model::{Query, Scope, ScopeSet};
 use crate::snapshot::tables::{
-    CELL_CONDITIONAL, CELL_DENY, LimitedRow, NONE, PermissionRow, REGISTRY_OPEN, some,
+    CELL_CONDITIONAL, CELL_DENY, LimitedRow, NONE, PermissionRow, REGISTRY_OPEN, TypeRow, UserRow,
+    some,
 };
 use crate::snapshot::{Kind, Snapshot};
 
@@ -40,10 +42,19 @@ pub const OBJECTS_MAX: usize = 1_000;
 pub struct Filter<'a> {
     /// Which rows.
     pub rows: Rows<'a>,
-    /// The ids of registered objects that may be listed although no row may.
-    pub objects: Vec<&'a str>,
+    /// Which registered objects are decided otherwise.
+    pub objects: Objects<'a>,
     /// Whether links might allow more: the tree does not follow them.
     pub links: bool,
+}
+
+/// Registered objects that are decided otherwise than the rows that they make, by id.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Objects<'a> {
+    /// They may be listed.
+    pub allow: Vec<&'a str>,
+    /// They may not.
+    pub deny: Vec<&'a str>,
 }
 
 /// Which rows may be listed.
@@ -81,7 +92,7 @@ pub enum FilterError {
 pub fn filter<'a>(snapshot: &'a Snapshot, query: &'a Query<'a>) -> Result<Filter<'a>, FilterError> {
     let nothing = Filter {
         rows: Rows::Never,
-        objects: Vec::new(),
+        objects: Objects::default(),
         links: false,
     };
     let user = is_user(snapshot, query).then(|| snapshot.find(Kind::USER, query.subject.id));
@@ -100,15 +111,35 @@ pub fn filter<'a>(snapshot: &'a Snapshot, query: &'a Query<'a>) -> Result<Filter
         let rows = if allows { Rows::Always } else { Rows::Never };
         return Ok(Filter { rows, ..nothing });
     }
-    let links = links(snapshot, permission, row);
-    if row.new == 0 && kind.registry != REGISTRY_OPEN {
-        let objects = objects(snapshot, query)?;
-        return Ok(Filter {
-            objects,
-            links,
-            ..nothing
-        });
-    }
+    let rows = if row.new == 0 && kind.registry != REGISTRY_OPEN {
+        // What is not registered is not there.
+        Rows::Never
+    } else {
+        rows(snapshot, query, (user_id, user), permission, kind)?
+    };
+    let exceptions = Exceptions {
+        snapshot,
+        query,
+        user_id,
+        permission,
+        row,
+        kind,
+    };
+    Ok(Filter {
+        objects: exceptions.find(&rows)?,
+        rows,
+        links: links(snapshot, permission, row),
+    })
+}
+
+/// The rows of a type that rows may be of.
+fn rows<'a>(
+    snapshot: &'a Snapshot,
+    query: &'a Query<'a>,
+    (user_id, user): (u32, &'a UserRow),
+    permission: u32,
+    kind: &'a TypeRow,
+) -> Result<Rows<'a>, FilterError> {
     let row = Row {
         snapshot,
         kind,
@@ -132,14 +163,9 @@ pub fn filter<'a>(snapshot: &'a Snapshot, query: &'a Query<'a>) -> Result<Filter
     if row.unsayable.get() {
         return Err(FilterError::Unsayable);
     }
-    let rows = match formula {
+    Ok(match formula {
         Formula::Always => Rows::Always,
         formula => formula.into_tree().map_or(Rows::Never, Rows::When),
-    };
-    Ok(Filter {
-        rows,
-        links,
-        ..nothing
     })
 }
 
@@ -161,23 +187,6 @@ fn closure<'a>(
     let required = row.requires.of(&snapshot.tables.requires).iter();
     let required = required.flat_map(|required| snapshot.list(required.closure).iter().copied());
     [permission].into_iter().chain(required)
-}
-
-/// Of a registered type no row may be listed, and of what is registered what a check allows.
-fn objects<'a>(snapshot: &'a Snapshot, query: &Query<'_>) -> Result<Vec<&'a str>, FilterError> {
-    let resource = Entity {
-        properties: &Properties::EMPTY,
-        ..query.resource
-    };
-    let window = Window {
-        after: None,
-        limit: OBJECTS_MAX,
-    };
-    let page = search::resources(snapshot, &Query { resource, ..*query }, window);
-    if page.more {
-        return Err(FilterError::TooLarge);
-    }
-    Ok(page.results)
 }
 
 /// A question whose subject and permission are known, asked of some roles.
