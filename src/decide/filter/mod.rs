@@ -5,9 +5,12 @@
 //! not followed. Here stands the order of the steps alone, as in [`check`](super::check()); roles and
 //! tests that look at no row are decided by the rule's own pieces, and the rest are formulas.
 
+mod atom;
 mod formula;
+mod join;
 mod objects;
 mod partial;
+mod place;
 mod row;
 mod set;
 pub mod sql;

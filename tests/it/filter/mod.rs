@@ -4,12 +4,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::env;
-use std::net::IpAddr;
 
 use callgate::decide;
 use callgate::decide::filter::FilterError;
-use callgate::model::{DepartmentId, ObjectId};
-use callgate::policy::{self, Object, Policy, ResourceType};
+use callgate::policy::{self, Policy};
 use callgate::server::filter::document;
 use callgate::snapshot::Snapshot;
 use fastrand::Rng;
@@ -17,6 +15,13 @@ use serde_json::{Map, Value, json};
 
 use crate::generate::{Company, Question, Shape, question, wild};
 use crate::shrink::shrink;
+
+use self::reader::{Reader, Several};
+use self::rows::{asked_of, row, rows_of};
+
+mod reader;
+mod rows;
+mod sql;
 
 const COMPANIES: u64 = 180;
 const QUESTIONS: usize = 12;
@@ -27,257 +32,6 @@ fn compile(company: &Company) -> Option<(Policy, Snapshot)> {
     let snapshot = Snapshot::compile(&reading.policy).ok()?;
     Some((reading.policy, snapshot))
 }
-
-// === rows ===
-
-/// A row: fields by name, `properties` as an object.
-fn row(shape: &Shape, rng: &mut Rng) -> Value {
-    let mut row = Map::new();
-    let name = |rng: &mut Rng, kind: &str, count: usize| match rng.u32(0..8) {
-        0 => "ghost".to_owned(),
-        _ => format!("{kind}{}", rng.usize(0..count.max(1))),
-    };
-    // Conditions ask for such ids.
-    row.insert("id".to_owned(), json!(format!("u{}", rng.usize(0..4))));
-    for (field, kind, count) in [
-        ("owner", "u", shape.users),
-        ("group", "g", shape.groups),
-        ("department", "d", shape.departments),
-        ("project", "p", shape.projects),
-    ] {
-        if rng.u32(0..100) < if field == "owner" { 70 } else { 30 } {
-            let name = match (field, rng.u32(0..6)) {
-                ("project", 0) => "default".to_owned(),
-                _ => name(rng, kind, count),
-            };
-            row.insert(field.to_owned(), json!(name));
-        }
-    }
-    for (field, place) in [("queue", 0), ("list", 1)] {
-        if rng.bool() {
-            let id = match rng.u32(0..8) {
-                0 => "ghost".to_owned(),
-                _ => format!("o{}", rng.usize(0..3) * 3 + place),
-            };
-            row.insert(field.to_owned(), json!(id));
-        }
-    }
-    let mut properties = Map::new();
-    for name in [
-        "status", "amount", "labels", "deep", "region", "ip", "deal", "lead",
-    ] {
-        if rng.u32(0..100) < 60 {
-            let value = match rng.u32(0..10) {
-                0 => wild::any(rng),
-                1 => json!(["u1", "d0", "open", 3, null, "p0"]),
-                2 => wild::fitting(rng, "status"),
-                _ => wild::fitting(rng, name),
-            };
-            properties.insert(name.to_owned(), value);
-        }
-    }
-    row.insert("properties".to_owned(), properties.into());
-    row.into()
-}
-
-/// What a request says of the row.
-fn told(policy: &Policy, kind: &ResourceType, row: &Value) -> Value {
-    let mut told = row["properties"].as_object().cloned().unwrap_or_default();
-    let mut tell = |field: &str, name: &str| {
-        if !row[field].is_null() {
-            told.insert(name.to_owned(), row[field].clone());
-        }
-    };
-    let names = &kind.fact_names;
-    tell("owner", &names.owner);
-    tell("group", &names.group);
-    tell("department", &names.departments[0]);
-    tell("project", &names.projects[0]);
-    for parent in &kind.parents {
-        let parent = &policy.catalogue.types[parent.index()].name;
-        tell(parent, parent);
-    }
-    told.into()
-}
-
-/// The request, asked of the row.
-fn asked_of(policy: &Policy, request: &Value, row: &Value) -> Value {
-    let mut request = request.clone();
-    let kind = request["resource"]["type"].as_str().unwrap_or_default();
-    let types = &policy.catalogue.types;
-    let properties = match types.iter().find(|of| of.name == kind) {
-        Some(kind) => told(policy, kind, row),
-        None => json!({}),
-    };
-    request["resource"]["id"] = row["id"].clone();
-    request["resource"]["properties"] = properties;
-    request
-}
-
-// === a naive reader of the tree ===
-
-/// How the column `owner.department` was filled for owners with several.
-#[derive(Clone, Copy, Debug)]
-enum Several {
-    Null,
-    First,
-    Last,
-}
-
-struct Reader<'r> {
-    policy: &'r Policy,
-    row: &'r Value,
-    several: Several,
-}
-
-impl Reader<'_> {
-    fn field(&self, name: &str) -> Value {
-        let owner = || {
-            let users = &self.policy.users;
-            users
-                .iter()
-                .find(|user| self.row["owner"] == user.id.as_str())
-        };
-        match name {
-            "owner.group" => {
-                let group = owner().and_then(|owner| owner.group);
-                group.map_or(Value::Null, |id| json!(self.policy.groups[id.index()].name))
-            }
-            "owner.department" => {
-                let of_owner = owner().map_or(&[][..], |owner| &owner.departments);
-                let department = match (of_owner, self.several) {
-                    ([one], _) | ([one, ..], Several::First) | ([.., one], Several::Last) => one,
-                    _ => return Value::Null,
-                };
-                json!(self.policy.departments[department.index()].name)
-            }
-            _ => match name.strip_prefix("properties.") {
-                None => self.row[name].clone(),
-                Some(path) => path
-                    .split('.')
-                    .fold(self.row["properties"].clone(), |value, name| {
-                        value[name].clone()
-                    }),
-            },
-        }
-    }
-
-    fn lists(&self, document: &Value) -> bool {
-        match document["filter"].as_str() {
-            Some("always") => true,
-            Some("never") => false,
-            _ => self.passes(&document["condition"]) == Some(true),
-        }
-    }
-
-    /// `None`: unknown.
-    fn passes(&self, tree: &Value) -> Option<bool> {
-        if let Some(parts) = tree["all"].as_array() {
-            let parts: Vec<_> = parts.iter().map(|part| self.passes(part)).collect();
-            return if parts.contains(&Some(false)) {
-                Some(false)
-            } else if parts.contains(&None) {
-                None
-            } else {
-                Some(true)
-            };
-        }
-        if let Some(parts) = tree["any"].as_array() {
-            let parts: Vec<_> = parts.iter().map(|part| self.passes(part)).collect();
-            return if parts.contains(&Some(true)) {
-                Some(true)
-            } else if parts.contains(&None) {
-                None
-            } else {
-                Some(false)
-            };
-        }
-        if tree.get("not").is_some() {
-            return self.passes(&tree["not"]).map(|passes| !passes);
-        }
-        self.leaf(tree)
-    }
-
-    fn leaf(&self, leaf: &Value) -> Option<bool> {
-        let found = self.field(leaf["field"].as_str().unwrap());
-        let test = leaf["test"].as_str().unwrap();
-        let value = &leaf["value"];
-        if test == "present" {
-            return Some(found.is_null() != *value);
-        }
-        if let Some(rest) = test.strip_prefix("not_") {
-            let positive = json!({ "field": leaf["field"], "test": rest, "value": value });
-            return self.leaf(&positive).map(|holds| !holds);
-        }
-        match test {
-            "is" => Some(equal(&single(found)?, &single(self.operand(value))?)),
-            "not" => Some(!equal(&single(found)?, &single(self.operand(value))?)),
-            "in" => {
-                let found = single(found)?;
-                let mut held = false;
-                match value {
-                    Value::Array(items) => {
-                        for item in items {
-                            held |= equal(&found, &single(self.operand(item))?);
-                        }
-                    }
-                    path => {
-                        let list = self.operand(path);
-                        held = list.as_array()?.iter().any(|item| equal(&found, item));
-                    }
-                }
-                Some(held)
-            }
-            "at_least" => Some(found.as_f64()? >= self.operand(value).as_f64()?),
-            "at_most" => Some(found.as_f64()? <= self.operand(value).as_f64()?),
-            "in_network" => {
-                let address: IpAddr = found.as_str()?.parse().ok()?;
-                let items = match value {
-                    Value::Array(items) => items.clone(),
-                    path => match self.operand(path) {
-                        Value::Array(items) => items,
-                        one => vec![one],
-                    },
-                };
-                let mut held = false;
-                for item in items {
-                    let block = self.operand(&item);
-                    let block: ipnet::IpNet = block.as_str()?.parse().ok()?;
-                    if block.addr() != block.network() {
-                        return None;
-                    }
-                    held |= block.contains(&address.to_canonical());
-                }
-                Some(held)
-            }
-            "contains" => {
-                let wanted = single(self.operand(value))?;
-                Some(found.as_array()?.iter().any(|item| equal(item, &wanted)))
-            }
-            other => panic!("no such test: {other}"),
-        }
-    }
-
-    fn operand(&self, value: &Value) -> Value {
-        match value.get("path") {
-            Some(path) => self.field(path.as_str().unwrap()),
-            None => value.clone(),
-        }
-    }
-}
-
-fn single(value: Value) -> Option<Value> {
-    (!value.is_null() && !value.is_array() && !value.is_object()).then_some(value)
-}
-
-fn equal(a: &Value, b: &Value) -> bool {
-    match (a.as_f64(), b.as_f64()) {
-        (Some(a), Some(b)) => a == b,
-        _ => a == b && single(a.clone()).is_some(),
-    }
-}
-
-// === agreement ===
 
 /// What the filter and the check of the row say differently, if they do.
 fn differ(policy: &Policy, snapshot: &Snapshot, request: &Value, row: &Value) -> Option<String> {
@@ -374,59 +128,6 @@ fn objects_differ(
         }
     }
     None
-}
-
-/// The rows that an object's registration makes.
-fn rows_of(company: &Value, policy: &Policy, object: &Object) -> Vec<Value> {
-    let stored = company["objects"]["objects"]
-        .as_array()
-        .into_iter()
-        .flatten();
-    let stored = stored
-        .into_iter()
-        .find(|stored| stored["id"] == object.id.as_str());
-    let mut row = json!({ "id": object.id, "properties": stored.map_or(json!({}), |of| of["properties"].clone()) });
-    if let Some(owner) = object.owner {
-        row["owner"] = json!(policy.users[owner.index()].id);
-    }
-    if let Some(group) = object.group {
-        row["group"] = json!(policy.groups[group.index()].name);
-    }
-    let name = |id: &DepartmentId| json!(policy.departments[id.index()].name);
-    let mut departments: Vec<Value> = object.departments.iter().map(name).collect();
-    if departments.len() != 1 {
-        departments.push(Value::Null);
-    }
-    let mut rows = Vec::new();
-    for project in projects_of(policy, object) {
-        for department in &departments {
-            let mut row = row.clone();
-            row["project"] = json!(project);
-            row["department"] = department.clone();
-            rows.push(row.clone());
-            if let Some(parent) = object.parent {
-                let parent = &policy.objects[parent.index()];
-                row[&policy.catalogue.types[parent.kind.index()].name] = json!(parent.id);
-                rows.push(row);
-            }
-        }
-    }
-    rows
-}
-
-/// Those that list it, else its parent's, else `default`.
-fn projects_of(policy: &Policy, object: &Object) -> Vec<String> {
-    let is_it = |id: &ObjectId| std::ptr::eq(&raw const policy.objects[id.index()], object);
-    let listing = policy
-        .projects
-        .iter()
-        .filter(|project| project.objects.iter().any(is_it));
-    let listing: Vec<String> = listing.map(|project| project.name.clone()).collect();
-    match object.parent {
-        _ if !listing.is_empty() => listing,
-        Some(parent) => projects_of(policy, &policy.objects[parent.index()]),
-        None => vec!["default".to_owned()],
-    }
 }
 
 fn answer(snapshot: &Snapshot, request: &Value) -> Result<Value, FilterError> {
