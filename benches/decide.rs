@@ -18,11 +18,13 @@ use std::hint::black_box;
 use callgate::{decide, policy, snapshot::Snapshot};
 use criterion::{Criterion, criterion_group, criterion_main};
 use fastrand::Rng;
-use generate::{Company, Question, Shape, question};
+use generate::question::{self, Question};
+use generate::{Company, Shape};
 
 const SEED: u64 = 1;
-/// More questions than the caches of a core hold the answers' rows of.
-const QUESTIONS: usize = 65_536;
+/// As many different users and objects as M has, and few enough that the questions themselves stay
+/// near the core, as those of requests that were just read do.
+const QUESTIONS: usize = 4_096;
 
 fn compile(company: &Company) -> Snapshot {
     let reading = policy::read_company(&company.csv_files(), "demo");
@@ -38,7 +40,7 @@ fn questions(shape: &Shape, count: usize) -> Vec<Question> {
 }
 
 fn bench(c: &mut Criterion, name: &str, snapshot: &Snapshot, questions: &[Question]) {
-    let queries: Vec<_> = questions.iter().map(Question::query).collect();
+    let queries = question::packed(questions);
     let mut next = 0;
     c.bench_function(name, |b| {
         b.iter(|| {

@@ -5,6 +5,7 @@
 //! ready for use.
 
 mod address;
+mod public_url;
 mod raw;
 
 use std::collections::BTreeSet;
@@ -14,6 +15,7 @@ use std::str::FromStr;
 use std::time::Duration;
 
 pub use address::Address;
+pub use public_url::PublicUrl;
 pub use raw::{Mistake, Origin, RawConfig, SETTINGS, Setting};
 
 use tracing_subscriber::EnvFilter;
@@ -30,6 +32,10 @@ pub const DEFAULT_MAX_LOSS: f64 = 0.2;
 pub const DEFAULT_MAX_CONNECTIONS: usize = 10_000;
 /// Requests under way at once.
 pub const DEFAULT_MAX_REQUESTS: usize = 4_096;
+/// Items of a batch.
+pub const DEFAULT_MAX_BATCH: usize = 1_000;
+/// Searches, explanations and large batches that wait at once.
+pub const DEFAULT_POOL_QUEUE: usize = 256;
 /// From a request's first byte to the end of its head.
 pub const DEFAULT_HEADER_TIMEOUT: Duration = Duration::from_secs(10);
 /// From a request's head to the end of its body.
@@ -44,8 +50,10 @@ pub const DEFAULT_POLL_INTERVAL: Duration = Duration::from_millis(500);
 /// What is logged.
 pub const DEFAULT_LOG_LEVEL: &str = "info";
 
-/// Most worker threads.
-const WORKERS_MAX: usize = 1_024;
+/// Most threads of a kind.
+const THREADS_MAX: usize = 1_024;
+/// The most items of a batch that are kept in memory; `max-batch` cannot go beyond.
+pub const BATCH_ITEMS_MAX: usize = 10_000;
 /// What a number of connections or requests may be.
 const COUNT_MAX: usize = 10_000_000;
 
@@ -62,8 +70,12 @@ pub struct Config {
     pub companies: BTreeSet<String>,
     /// The company of paths that name none.
     pub default_company: Option<String>,
+    /// Under which URL callers see the service.
+    pub public_url: Option<PublicUrl>,
     /// Threads that decide.
     pub workers: NonZeroUsize,
+    /// Threads for searches, explanations and large batches.
+    pub pool_threads: NonZeroUsize,
     /// What a failed policy test does.
     pub failed_tests: OnFailedTests,
     /// The share of a company's users or objects that an activation may drop.
@@ -85,6 +97,10 @@ pub struct Limits {
     pub connections_max: usize,
     /// Requests between head and answer at once; each worker takes its share.
     pub requests_max: usize,
+    /// Items of a batch.
+    pub batch_items_max: usize,
+    /// Searches, explanations and large batches that wait for a thread of the pool at once.
+    pub pool_queue_max: usize,
     /// From a request's first byte to the end of its head.
     pub header_timeout: Duration,
     /// From a request's head to the end of its body.
@@ -93,6 +109,21 @@ pub struct Limits {
     pub idle_timeout: Duration,
     /// From being told to stop to the end, at most.
     pub drain_timeout: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            connections_max: DEFAULT_MAX_CONNECTIONS,
+            requests_max: DEFAULT_MAX_REQUESTS,
+            batch_items_max: DEFAULT_MAX_BATCH,
+            pool_queue_max: DEFAULT_POOL_QUEUE,
+            header_timeout: DEFAULT_HEADER_TIMEOUT,
+            body_timeout: DEFAULT_BODY_TIMEOUT,
+            idle_timeout: DEFAULT_IDLE_TIMEOUT,
+            drain_timeout: DEFAULT_DRAIN_TIMEOUT,
+        }
+    }
 }
 
 /// What a failed policy test does to an activation.
@@ -140,8 +171,10 @@ impl Config {
                 .swap_remove(0),
             companies: read.many("company", company).into_iter().collect(),
             default_company: read.one("default-company", |text| company(text).map(Some), || None),
-            workers: read.one("workers", workers, || {
-                std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN)
+            public_url: read.one("public-url", |text| text.parse().map(Some), || None),
+            workers: read.one("workers", threads, cores),
+            pool_threads: read.one("pool-threads", threads, || {
+                NonZeroUsize::new(cores().get() / 2).unwrap_or(NonZeroUsize::MIN)
             }),
             failed_tests: read.one("failed-tests", failed_tests, || OnFailedTests::Refuse),
             max_loss: read.one("max-loss", share, || DEFAULT_MAX_LOSS),
@@ -222,13 +255,16 @@ impl<'r> Reader<'r> {
     }
 
     fn limits(&mut self) -> Limits {
+        let default = Limits::default();
         Limits {
-            connections_max: self.one("max-connections", count, || DEFAULT_MAX_CONNECTIONS),
-            requests_max: self.one("max-requests", count, || DEFAULT_MAX_REQUESTS),
-            header_timeout: self.one("header-timeout", duration, || DEFAULT_HEADER_TIMEOUT),
-            body_timeout: self.one("body-timeout", duration, || DEFAULT_BODY_TIMEOUT),
-            idle_timeout: self.one("idle-timeout", duration, || DEFAULT_IDLE_TIMEOUT),
-            drain_timeout: self.one("drain-timeout", duration, || DEFAULT_DRAIN_TIMEOUT),
+            connections_max: self.one("max-connections", count, || default.connections_max),
+            requests_max: self.one("max-requests", count, || default.requests_max),
+            batch_items_max: self.one("max-batch", batch, || default.batch_items_max),
+            pool_queue_max: self.one("pool-queue", count, || default.pool_queue_max),
+            header_timeout: self.one("header-timeout", duration, || default.header_timeout),
+            body_timeout: self.one("body-timeout", duration, || default.body_timeout),
+            idle_timeout: self.one("idle-timeout", duration, || default.idle_timeout),
+            drain_timeout: self.one("drain-timeout", duration, || default.drain_timeout),
         }
     }
 
@@ -277,18 +313,30 @@ fn company(text: &str) -> Result<String, String> {
     }
 }
 
-fn workers(text: &str) -> Result<NonZeroUsize, String> {
-    let number = text.parse().ok().filter(|number| *number <= WORKERS_MAX);
+fn cores() -> NonZeroUsize {
+    std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN)
+}
+
+fn threads(text: &str) -> Result<NonZeroUsize, String> {
+    let number = text.parse().ok().filter(|number| *number <= THREADS_MAX);
     number
         .and_then(NonZeroUsize::new)
-        .ok_or_else(|| format!("`{text}` is no number from 1 to {WORKERS_MAX}"))
+        .ok_or_else(|| format!("`{text}` is no number from 1 to {THREADS_MAX}"))
 }
 
 fn count(text: &str) -> Result<usize, String> {
+    up_to(COUNT_MAX, text)
+}
+
+fn batch(text: &str) -> Result<usize, String> {
+    up_to(BATCH_ITEMS_MAX, text)
+}
+
+fn up_to(most: usize, text: &str) -> Result<usize, String> {
     let number = text.parse().ok();
     number
-        .filter(|number| (1..=COUNT_MAX).contains(number))
-        .ok_or_else(|| format!("`{text}` is no number from 1 to {COUNT_MAX}"))
+        .filter(|number| (1..=most).contains(number))
+        .ok_or_else(|| format!("`{text}` is no number from 1 to {most}"))
 }
 
 fn share(text: &str) -> Result<f64, String> {

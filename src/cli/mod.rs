@@ -4,6 +4,8 @@ mod check;
 mod compile;
 mod coverage;
 mod decide;
+mod diff;
+mod differences;
 mod junit;
 mod serve;
 mod terminal;
@@ -33,6 +35,8 @@ enum Command {
     Test(test::Args),
     /// Answer one check
     Decide(Box<decide::Args>),
+    /// Compare two sources: who gains and who loses what
+    Diff(diff::Args),
 }
 
 /// Does what the arguments of the process say.
@@ -44,5 +48,6 @@ pub fn run() -> ExitCode {
         Command::Check(args) => check::run(args),
         Command::Test(args) => test::run(args),
         Command::Decide(args) => decide::run(*args),
+        Command::Diff(args) => diff::run(args),
     }
 }

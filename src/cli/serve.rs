@@ -39,9 +39,18 @@ pub(crate) struct Args {
     /// The company of paths that name none [default: the only one, if there is one]
     #[arg(long, value_name = "NAME")]
     default_company: Option<String>,
+    /// Under which URL callers see the service: https://…; without it there is no discovery
+    #[arg(long, value_name = "URL")]
+    public_url: Option<String>,
     /// Threads that decide [default: one a core]
     #[arg(long, value_name = "N")]
     workers: Option<String>,
+    /// Threads for searches, explanations and large batches [default: one for two cores]
+    #[arg(long, value_name = "N")]
+    pool_threads: Option<String>,
+    /// Of these, how many may wait for a thread [default: 256]
+    #[arg(long, value_name = "N")]
+    pool_queue: Option<String>,
     /// Listen where other machines can ask, though nobody proves who asks
     #[arg(long, value_name = "BOOL", num_args = 0..=1, default_missing_value = "true", require_equals = true)]
     insecure: Option<String>,
@@ -60,6 +69,9 @@ pub(crate) struct Args {
     /// Requests under way at once [default: 4096]
     #[arg(long, value_name = "N")]
     max_requests: Option<String>,
+    /// Items of a batch, up to 10000 [default: 1000]
+    #[arg(long, value_name = "N")]
+    max_batch: Option<String>,
     /// From a request's first byte to the end of its head [default: 10s]
     #[arg(long, value_name = "TIME")]
     header_timeout: Option<String>,
@@ -124,13 +136,17 @@ fn gather(args: Args) -> RawConfig {
     raw.flag("admin", args.admin);
     raw.flag("company", args.company);
     raw.flag("default-company", args.default_company);
+    raw.flag("public-url", args.public_url);
     raw.flag("workers", args.workers);
+    raw.flag("pool-threads", args.pool_threads);
+    raw.flag("pool-queue", args.pool_queue);
     raw.flag("insecure", args.insecure);
     raw.flag("failed-tests", args.failed_tests);
     raw.flag("max-loss", args.max_loss);
     raw.flag("poll-interval", args.poll_interval);
     raw.flag("max-connections", args.max_connections);
     raw.flag("max-requests", args.max_requests);
+    raw.flag("max-batch", args.max_batch);
     raw.flag("header-timeout", args.header_timeout);
     raw.flag("body-timeout", args.body_timeout);
     raw.flag("idle-timeout", args.idle_timeout);
@@ -162,7 +178,11 @@ fn serve(config: &Config) -> io::Result<()> {
         announce(&listen, &admin)?;
         let companies = Arc::new(Companies::default());
         let results = Outcome::ALL.map(Outcome::code);
-        let metrics = Arc::new(Metrics::new(config.workers.get(), results));
+        let metrics = Arc::new(Metrics::new(
+            config.workers.get(),
+            config.pool_threads.get(),
+            results,
+        ));
         let readiness = Arc::new(Readiness::default());
         let watcher = Watcher::spawn(
             config.source.clone(),
@@ -188,6 +208,7 @@ fn serve(config: &Config) -> io::Result<()> {
         let server = Server {
             companies: Arc::clone(&companies),
             default_company: config.default_company.clone(),
+            public_url: config.public_url.clone(),
             metrics,
             readiness: Arc::clone(&readiness),
             reload,

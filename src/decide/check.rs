@@ -154,15 +154,20 @@ impl<'s, 'a, W: Watch> Asked<'s, 'a, W> {
         }
         let told = Members::Sent(query.resource.properties);
         let find = |id| Resource::find(self.roles.snapshot, row.kind, id, told, row.new != 0);
-        let found = self.resource.copied().or_else(|| find(query.resource.id));
-        let Some(resource) = found else {
-            self.roles.watch.note(Note::NoResource);
-            return Reason::UnknownResource;
+        let found;
+        let resource = match self.resource {
+            Some(resource) => resource,
+            None => {
+                found = find(query.resource.id);
+                let Some(resource) = &found else {
+                    self.roles.watch.note(Note::NoResource);
+                    return Reason::UnknownResource;
+                };
+                resource
+            }
         };
-        self.roles.watch.note(Note::Resource {
-            resource: &resource,
-        });
-        self.permit(permission, row, &resource, Links::Follow)
+        self.roles.watch.note(Note::Resource { resource });
+        self.permit(permission, row, resource, Links::Follow)
     }
 
     /// Steps 5 to 9.

@@ -3,6 +3,8 @@
 //! Owner, group, departments, projects and operators come from the registration, from the request,
 //! or from what the resource belongs to. Nothing is gathered: a fact that is a list is walked.
 
+use std::cell::Cell;
+
 use super::value::{Items, Members, View};
 use crate::model::ProjectId;
 use crate::snapshot::tables::{
@@ -12,7 +14,7 @@ use crate::snapshot::tables::{
 use crate::snapshot::{Kind, Snapshot};
 
 /// What a check is about.
-#[derive(Clone, Copy)]
+#[derive(Clone)]
 pub(super) struct Resource<'a> {
     pub(super) snapshot: &'a Snapshot,
     pub(super) kind: &'a TypeRow,
@@ -20,6 +22,8 @@ pub(super) struct Resource<'a> {
     pub(super) what: What<'a>,
     /// What the request tells of it (or, of a linked one, the link).
     told: Members<'a>,
+    /// The owner, once it was asked for: several scopes and facts look at it.
+    owner: Cell<Option<Option<u32>>>,
 }
 
 /// Where a resource's facts come from.
@@ -97,6 +101,7 @@ impl<'a> Resource<'a> {
             id,
             what,
             told,
+            owner: Cell::new(None),
         })
     }
 
@@ -114,6 +119,7 @@ impl<'a> Resource<'a> {
             id,
             what,
             told,
+            owner: Cell::new(None),
         }
     }
 
@@ -140,6 +146,15 @@ impl<'a> Resource<'a> {
 
     /// The owner, a user.
     pub(super) fn owner(&self) -> Option<u32> {
+        if let Some(owner) = self.owner.get() {
+            return owner;
+        }
+        let owner = self.find_owner();
+        self.owner.set(Some(owner));
+        owner
+    }
+
+    fn find_owner(&self) -> Option<u32> {
         match self.what {
             What::User(user, _) => Some(user),
             What::Object(row) if row.owner != NONE => Some(row.owner),
@@ -212,7 +227,7 @@ impl<'a> Resource<'a> {
     }
 
     /// The operators of the resource and of what it belongs to.
-    pub(super) fn operators(self) -> impl Iterator<Item = &'a MembersRow> {
+    pub(super) fn operators(&self) -> impl Iterator<Item = &'a MembersRow> + use<'_, 'a> {
         let (object, parents) = match self.what {
             What::Object(row) => (Some(row), &[][..]),
             What::Open => (None, self.snapshot.list(self.kind.parents)),

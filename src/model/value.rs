@@ -30,6 +30,9 @@ pub struct PropertiesError {
     pub duplicate: String,
 }
 
+/// Objects of so many members are looked through one by one.
+const SCANNED_MAX: usize = 16;
+
 // === impl Value ===
 
 impl<'a> Value<'a> {
@@ -91,15 +94,21 @@ impl<'a> Properties<'a> {
 
     /// The value of this name; null is absent.
     #[must_use]
+    #[inline]
     pub fn get(&self, name: &str) -> Option<&Value<'a>> {
-        let found = self
-            .0
-            .binary_search_by(|(key, _)| key.as_ref().cmp(name))
-            .ok()?;
-        self.0
-            .get(found)
-            .map(|(_, value)| value)
-            .filter(|value| !value.is_null())
+        let value = if self.0.len() <= SCANNED_MAX {
+            // Most names differ in length already, so that no bytes are compared.
+            let found = self.0.iter().find(|(key, _)| key.as_ref() == name);
+            found.map(|(_, value)| value)
+        } else {
+            self.0.get(self.find(name)?).map(|(_, value)| value)
+        };
+        value.filter(|value| !value.is_null())
+    }
+
+    fn find(&self, name: &str) -> Option<usize> {
+        let find = |(key, _): &(Cow<'a, str>, _)| key.as_ref().cmp(name);
+        self.0.binary_search_by(find).ok()
     }
 
     /// The members, by name.
@@ -115,11 +124,7 @@ impl<'a> Properties<'a> {
 
     /// Takes the member of this name out, null too.
     pub fn remove(&mut self, name: &str) -> Option<Value<'a>> {
-        let found = self
-            .0
-            .binary_search_by(|(key, _)| key.as_ref().cmp(name))
-            .ok()?;
-        Some(self.0.remove(found).1)
+        Some(self.0.remove(self.find(name)?).1)
     }
 
     /// A copy that borrows nothing.

@@ -12,7 +12,7 @@ use http_body_util::Full;
 use hyper::body::{Body, Bytes, Incoming};
 use hyper::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, EXPECT, HeaderValue};
 use hyper::http::request::Parts;
-use hyper::{Method, Request, Response, StatusCode};
+use hyper::{Request, Response, StatusCode};
 use serde::Deserialize;
 use tokio::sync::watch;
 
@@ -39,6 +39,38 @@ pub(super) struct Admin {
     shared: Arc<Shared>,
     reload: ReloadHandle,
     paces: Paces,
+}
+
+/// An interface of the admin listener.
+#[derive(Clone, Copy, Debug)]
+pub struct AdminInterface {
+    /// Its path.
+    pub path: &'static str,
+    /// Its methods, as in the header `Allow`.
+    pub methods: &'static str,
+    /// The status codes that it may answer to these methods.
+    pub codes: &'static [u16],
+}
+
+/// Every interface of the admin listener.
+pub static ADMIN_INTERFACES: [AdminInterface; 5] = [
+    read("/livez", &[200]),
+    read("/readyz", &[200, 503]),
+    read("/metrics", &[200, 500]),
+    read("/v1/snapshots", &[200]),
+    AdminInterface {
+        path: "/v1/reload",
+        methods: "POST",
+        codes: &[200, 400, 413, 502],
+    },
+];
+
+const fn read(path: &'static str, codes: &'static [u16]) -> AdminInterface {
+    AdminInterface {
+        path,
+        methods: "GET, HEAD",
+        codes,
+    }
 }
 
 /// What is answered.
@@ -123,22 +155,28 @@ impl Admin {
     }
 
     async fn page(&self, head: &Parts, body: &mut Incoming) -> Page {
-        let read = matches!(head.method, Method::GET | Method::HEAD);
-        let query = head.uri.query().unwrap_or("");
-        match head.uri.path() {
-            "/livez" if read => Page::text(StatusCode::OK, "ok\n"),
-            "/readyz" if read => self.readyz(query),
-            "/metrics" if read => self.metrics(),
-            "/v1/snapshots" if read => self.snapshots(StatusCode::OK, None),
-            "/livez" | "/readyz" | "/metrics" | "/v1/snapshots" => Page::wrong_method("GET, HEAD"),
-            "/v1/reload" if head.method == Method::POST => self.reload(body).await,
-            "/v1/reload" => Page::wrong_method("POST"),
-            _ => Page::error(
-                StatusCode::NOT_FOUND,
-                "unknown_path",
-                "there is nothing here",
-            ),
+        let path = head.uri.path();
+        let Some(interface) = ADMIN_INTERFACES.iter().find(|is| is.path == path) else {
+            let message = "there is nothing here";
+            return Page::error(StatusCode::NOT_FOUND, "unknown_path", message);
+        };
+        let mut methods = interface.methods.split(", ");
+        if !methods.any(|method| method == head.method.as_str()) {
+            return Page::wrong_method(interface.methods);
         }
+        let page = match path {
+            "/readyz" => self.readyz(head.uri.query().unwrap_or("")),
+            "/metrics" => self.metrics(),
+            "/v1/snapshots" => self.snapshots(StatusCode::OK, None),
+            "/v1/reload" => self.reload(body).await,
+            _ => Page::text(StatusCode::OK, "ok\n"),
+        };
+        debug_assert!(
+            interface.codes.contains(&page.status.as_u16()),
+            "{path}: {}",
+            page.status
+        );
+        page
     }
 
     /// `?company=NAME`: whether that one is active; `?verbose`: each company.

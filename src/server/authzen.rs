@@ -1,20 +1,78 @@
-//! AuthZEN evaluation: a request's way from its body to its answer.
+//! AuthZEN evaluation, plain and explained: a request's way from its body to its answer.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::time::{Instant, SystemTime};
+use std::time::SystemTime;
 
-use hyper::body::Incoming;
+use hyper::body::{Bytes, Incoming};
 use hyper::header::{CONTENT_TYPE, HeaderMap};
 
 use super::body::{self, BodyError};
-use super::evaluation::EvaluationRequest;
+use super::desk::{Desk, reach};
+use super::evaluation::{EvaluationRequest, Parts, asks_to_explain, names_generation};
 use super::respond::{Answer, Refusal, RefusalCode};
 use super::worker::Worker;
-use crate::companies::Current;
-use crate::decide;
-use crate::model::{Query, Reason, Timestamp};
+use crate::decide::{self, Explanation};
+use crate::model::Timestamp;
 use crate::snapshot::Snapshot;
-use crate::telemetry::{Api, Code, Shard};
+use crate::telemetry::{Api, Code};
+
+/// A request's body, read and said to be JSON, or why it is not taken.
+pub(super) type Said = Result<Bytes, Refusal>;
+
+/// Whether an answer tells its steps.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Explain {
+    /// Where the request asks for it, it is not answered here: a worker has no time for that.
+    Elsewhere,
+    /// Where the request asks for it.
+    IfAsked,
+    /// Always.
+    Always,
+}
+
+/// Decides checks of one request: with one snapshot, at one time.
+pub(super) struct Asker<'s> {
+    pub(super) desk: &'s Desk,
+    pub(super) api: Api,
+    pub(super) snapshot: &'s Snapshot,
+    /// The snapshot's generation, or an older one.
+    pub(super) generation: Option<u64>,
+    pub(super) explain: Explain,
+    pub(super) now: Timestamp,
+}
+
+/// What comes of a check.
+pub(super) struct Outcome {
+    pub(super) allowed: bool,
+    pub(super) explanation: Option<Explanation>,
+}
+
+// === impl Asker ===
+
+impl Asker<'_> {
+    /// Decides one check: alone or as an item of a batch, it is the same.
+    pub(super) fn decide(&self, parts: Parts<'_, '_>) -> Result<Outcome, Refusal> {
+        let check = parts.check(self.now)?;
+        reach(self.generation, check.min_generation)?;
+        let reason = self.desk.decide(self.api, self.snapshot, check.query());
+        let explained = check.explain || self.explain == Explain::Always;
+        let explanation = explained.then(|| decide::explain(self.snapshot, check.query()));
+        Ok(Outcome {
+            allowed: reason.allows(),
+            explanation,
+        })
+    }
+
+    /// Decides one check, and answers.
+    pub(super) fn answer(&self, parts: Parts<'_, '_>) -> Result<Answer, Refusal> {
+        let outcome = self.decide(parts)?;
+        Ok(match &outcome.explanation {
+            None => Answer::decision(outcome.allowed),
+            Some(explanation) => {
+                Answer::explained(outcome.allowed, explanation, self.snapshot.revision())
+            }
+        })
+    }
+}
 
 /// Answers an evaluation for the company that the path names, or for the one there is.
 pub(super) async fn evaluation(
@@ -23,74 +81,85 @@ pub(super) async fn evaluation(
     headers: &HeaderMap,
     body: &mut Incoming,
 ) -> Answer {
-    let body = match body::collect(body, worker.limits().body_timeout).await {
-        Ok(body) => body,
-        Err(error) => return unread(error),
+    let said = match read(worker, headers, body).await {
+        Ok(said) => said,
+        Err(answer) => return answer,
     };
+    let (desk, api) = (worker.desk(), Api::Evaluation);
     // From here on nothing waits; so a bug can be caught here, and its request alone pays for it.
-    caught(worker.metrics(), || {
-        evaluate(worker, company, headers, &body)
-    })
+    let here = desk.caught(|| evaluate(desk, api, company, &said, Explain::Elsewhere));
+    match here {
+        Some(answer) => answer,
+        None => on_pool(worker, api, company, said, Explain::IfAsked).await,
+    }
 }
 
-/// The answer, or status 500 if making it meets a bug: nothing that is shared is left half changed
-/// by that, since an answer changes nothing but counts.
-fn caught(metrics: &Shard, answer: impl FnOnce() -> Answer) -> Answer {
-    catch_unwind(AssertUnwindSafe(answer)).unwrap_or_else(|_| {
-        metrics.panicked();
-        let message = "this is a bug in callgate; its log has more";
-        Refusal::new(Code::Internal, RefusalCode::Internal, message).into()
-    })
+/// Answers an evaluation with the steps that led to the decision.
+pub(super) async fn explain(
+    worker: &Worker,
+    company: Option<&str>,
+    headers: &HeaderMap,
+    body: &mut Incoming,
+) -> Answer {
+    match read(worker, headers, body).await {
+        Ok(said) => on_pool(worker, Api::Explain, company, said, Explain::Always).await,
+        Err(answer) => answer,
+    }
 }
 
-/// The request's one look at its company's snapshot, and all that is done with it.
-fn evaluate(worker: &Worker, company: Option<&str>, headers: &HeaderMap, body: &[u8]) -> Answer {
-    let request = is_json(headers).and_then(|()| EvaluationRequest::read(body));
+async fn on_pool(
+    worker: &Worker,
+    api: Api,
+    company: Option<&str>,
+    said: Said,
+    explain: Explain,
+) -> Answer {
+    let company = company.map(str::to_owned);
+    let question = move |desk: &Desk| evaluate(desk, api, company.as_deref(), &said, explain);
+    worker.pool().ask(question).await
+}
+
+/// The request's one look at its company's snapshot, and all that is done with it. `None`: it is
+/// to be answered elsewhere.
+fn evaluate(
+    desk: &Desk,
+    api: Api,
+    company: Option<&str>,
+    said: &Said,
+    explain: Explain,
+) -> Option<Answer> {
+    let request = said.as_deref().map_err(Clone::clone);
+    let request = request.and_then(EvaluationRequest::read);
+    let parts = request.as_ref().map(EvaluationRequest::parts);
+    let is = |what: fn(Parts<'_, '_>) -> bool| parts.as_ref().is_ok_and(|parts| what(*parts));
+    if explain == Explain::Elsewhere && is(asks_to_explain) {
+        return None;
+    }
+    let awaits = is(names_generation);
+    let generation = awaits.then(|| desk.generation(company)).flatten();
     let now = Timestamp::from(SystemTime::now());
-    let check = request.as_ref().map_err(Clone::clone);
-    let check = check.and_then(|request| request.check(now));
-    // Before the snapshot is looked at: so it is not older than the generation promised here.
-    let reached = match &check {
-        Ok(check) => worker.has_reached(company, check.min_generation),
-        Err(_) => true,
-    };
-    worker.with_company(company, |current| {
-        let snapshot = match current {
-            Current::Active(snapshot) => snapshot,
-            Current::Inactive => return no_snapshot().into(),
-            Current::Unknown if worker.readiness().is_starting() => return no_snapshot().into(),
-            Current::Unknown => return unknown(company).into(),
+    Some(desk.answer(company, |snapshot| {
+        let asker = Asker {
+            desk,
+            api,
+            snapshot,
+            generation,
+            explain,
+            now,
         };
-        let answer = match check {
-            Err(refusal) => refusal.into(),
-            Ok(_) if !reached => not_reached().into(),
-            Ok(check) => {
-                let reason = decide_counted(worker, snapshot, check.query());
-                if check.explain {
-                    let explanation = decide::explain(snapshot, check.query());
-                    Answer::explained(reason.allows(), &explanation, snapshot.revision())
-                } else {
-                    Answer::decision(reason.allows())
-                }
-            }
-        };
-        answer.of_revision(worker.headers().revision(snapshot.revision()))
-    })
+        asker.answer(parts.map_err(Clone::clone)?)
+    }))
 }
 
-/// Decides, counts it, and takes the time of a few.
-fn decide_counted<'s>(worker: &Worker, snapshot: &'s Snapshot, query: &Query<'_>) -> Reason<'s> {
-    let metrics = worker.metrics();
-    let reason = if metrics.samples_next() {
-        let began = Instant::now();
-        let reason = decide::check(snapshot, query);
-        metrics.decision_took(began.elapsed());
-        reason
-    } else {
-        decide::check(snapshot, query)
-    };
-    metrics.decided(Api::Evaluation, &reason);
-    reason
+/// Reads the body whole; what it should have been said to be is left to be told after the company.
+pub(super) async fn read(
+    worker: &Worker,
+    headers: &HeaderMap,
+    body: &mut Incoming,
+) -> Result<Said, Answer> {
+    let body = body::collect(body, worker.desk().limits().body_timeout).await;
+    let body = body.map_err(unread)?;
+    Ok(is_json(headers).map(|()| body))
 }
 
 /// Whether the body is said to be JSON; parameters of the media type do not matter.
@@ -136,31 +205,6 @@ fn unread(error: BodyError) -> Answer {
     }
 }
 
-#[cold]
-fn unknown(company: Option<&str>) -> Refusal {
-    let message = match company {
-        Some(_) => "there is no company of this name",
-        None => "there is not exactly one company: name it, as in /COMPANY/access/v1/evaluation",
-    };
-    Refusal::new(Code::NotFound, RefusalCode::UnknownCompany, message)
-}
-
-#[cold]
-fn no_snapshot() -> Refusal {
-    let message = "nothing of this company's policy was ever activated";
-    Refusal::new(Code::Unavailable, RefusalCode::NoActiveSnapshot, message)
-}
-
-#[cold]
-fn not_reached() -> Refusal {
-    let message = "what decides is older than `context.callgate.min_generation`";
-    Refusal::new(
-        Code::Unavailable,
-        RefusalCode::GenerationNotReached,
-        message,
-    )
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -171,13 +215,6 @@ mod tests {
             headers.append(CONTENT_TYPE, hyper::header::HeaderValue::from_static(value));
         }
         is_json(&headers).is_ok()
-    }
-
-    #[test]
-    fn a_bug_costs_its_own_request_alone() {
-        let shard = Shard::default();
-        let answer = caught(&shard, || panic!("a bug, on purpose"));
-        assert_eq!((answer.code, shard.panics()), (Code::Internal, 1));
     }
 
     #[test]

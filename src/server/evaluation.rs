@@ -2,13 +2,12 @@
 
 use std::borrow::Cow;
 
-use serde::de::{DeserializeSeed, MapAccess};
+use serde::de::MapAccess;
 
-use super::json::{self, Bool, Member, Name, Names, Number, Read, Shape, Text, put, shorten};
+use super::expect::{self, NO_PROPERTIES, optional, properties, required, text, whole};
+use super::json::{self, Bool, Member, Name, Names, Number, Shape, Text, put, shorten};
 use super::respond::{Refusal, RefusalCode};
 use crate::model::{Action, Entity, Properties, Query, Timestamp};
-
-static NO_PROPERTIES: Properties<'static> = Properties::EMPTY;
 
 /// A check as it came, with whatever is wrong or missing in it.
 #[derive(Debug, Default)]
@@ -17,6 +16,23 @@ pub(super) struct EvaluationRequest<'a> {
     action: Member<ActionBody<'a>>,
     resource: Member<EntityBody<'a>>,
     context: Member<ContextBody<'a>>,
+}
+
+/// A check's parts, as they came or were taken over.
+#[derive(Clone, Copy)]
+pub(super) struct Parts<'r, 'a> {
+    pub(super) subject: &'r Member<EntityBody<'a>>,
+    pub(super) action: &'r Member<ActionBody<'a>>,
+    pub(super) resource: &'r Member<EntityBody<'a>>,
+    pub(super) context: &'r Member<ContextBody<'a>>,
+}
+
+/// What a search seeks, and its request need not name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Sought {
+    Subject,
+    Resource,
+    Action,
 }
 
 /// A check in which nothing is wrong or missing.
@@ -30,20 +46,20 @@ pub(super) struct Evaluation<'r> {
 }
 
 #[derive(Debug)]
-struct EntityBody<'a> {
+pub(super) struct EntityBody<'a> {
     kind: Member<Cow<'a, str>>,
     id: Member<Cow<'a, str>>,
     properties: Member<Properties<'a>>,
 }
 
 #[derive(Debug)]
-struct ActionBody<'a> {
+pub(super) struct ActionBody<'a> {
     name: Member<Cow<'a, str>>,
     properties: Member<Properties<'a>>,
 }
 
 #[derive(Debug)]
-struct ContextBody<'a> {
+pub(super) struct ContextBody<'a> {
     members: Properties<'a>,
     callgate: Member<OptionsBody<'a>>,
 }
@@ -71,52 +87,126 @@ struct Options<'r> {
 impl<'a> EvaluationRequest<'a> {
     /// Reads a body.
     pub(super) fn read(body: &'a [u8]) -> Result<Self, Refusal> {
-        if body.is_empty() {
-            let message = "the body is empty: it must be a JSON object";
-            return Err(Refusal::bad(RefusalCode::EmptyBody, message));
+        expect::body::<Self>(body)
+    }
+
+    /// Reads a check's parts, and whatever else `take` takes: it returns whether it did.
+    pub(super) fn and<A: MapAccess<'a>>(
+        mut members: A,
+        levels: u8,
+        mut take: impl FnMut(&str, &mut A) -> Result<bool, A::Error>,
+    ) -> Result<Self, A::Error> {
+        let (mut subject, mut action, mut resource, mut context) = (None, None, None, None);
+        let mut others = Names::default();
+        while let Some(name) = members.next_key_seed(Name)? {
+            match &*name {
+                "subject" => put::<EntityBody<'_>, A>(&mut subject, &name, &mut members, levels)?,
+                "action" => put::<ActionBody<'_>, A>(&mut action, &name, &mut members, levels)?,
+                "resource" => put::<EntityBody<'_>, A>(&mut resource, &name, &mut members, levels)?,
+                "context" => put::<ContextBody<'_>, A>(&mut context, &name, &mut members, levels)?,
+                other if take(other, &mut members)? => {}
+                _ => others.skip(name, &mut members, levels)?,
+            }
         }
-        // Once for all, and with the validator of the standard library: the fastest way.
-        let text = std::str::from_utf8(body)
-            .map_err(|error| not_json(format!("the body is not UTF-8: {error}")))?;
-        let mut reader = serde_json::Deserializer::from_str(text);
-        let read = Read::<Self>::outermost().deserialize(&mut reader);
-        let read = read.and_then(|read| reader.end().map(|()| read));
-        match read.map_err(|error| not_json(format!("the body is no valid JSON: {error}")))? {
-            Member::Is(request) => Ok(request),
-            Member::Absent => Err(wrong("the body", "an object", "null")),
-            Member::Wrong(found) => Err(wrong("the body", "an object", found)),
+        others.finish()?;
+        Ok(Self {
+            subject: subject.unwrap_or_default(),
+            action: action.unwrap_or_default(),
+            resource: resource.unwrap_or_default(),
+            context: context.unwrap_or_default(),
+        })
+    }
+
+    /// The parts of the check.
+    pub(super) const fn parts(&self) -> Parts<'_, 'a> {
+        Parts {
+            subject: &self.subject,
+            action: &self.action,
+            resource: &self.resource,
+            context: &self.context,
+        }
+    }
+
+    /// The parts of the check; those that are absent are taken whole from `defaults`.
+    pub(super) const fn parts_over<'r>(&'r self, defaults: &'r Self) -> Parts<'r, 'a> {
+        Parts {
+            subject: self.subject.or(&defaults.subject),
+            action: self.action.or(&defaults.action),
+            resource: self.resource.or(&defaults.resource),
+            context: self.context.or(&defaults.context),
+        }
+    }
+
+    /// Whether each part is an object, or absent.
+    pub(super) fn are_objects(&self) -> Result<(), Refusal> {
+        optional(&self.subject, "`subject`", "an object")?;
+        optional(&self.action, "`action`", "an object")?;
+        optional(&self.resource, "`resource`", "an object")?;
+        optional(&self.context, "`context`", "an object").map(drop)
+    }
+}
+
+// === impl Parts ===
+
+impl<'r> Parts<'r, '_> {
+    /// What is asked of callgate itself, as far as it can be told.
+    fn options(self) -> Option<&'r OptionsBody<'r>> {
+        match self.context {
+            Member::Is(ContextBody {
+                callgate: Member::Is(options),
+                ..
+            }) => Some(options),
+            _ => None,
         }
     }
 
     /// The check, if nothing is wrong or missing in it.
-    pub(super) fn check(&self, now: Timestamp) -> Result<Evaluation<'_>, Refusal> {
-        let subject = required(&self.subject, "`subject`", "an object")?;
-        let action = required(&self.action, "`action`", "an object")?;
-        let resource = required(&self.resource, "`resource`", "an object")?;
-        let context = optional(&self.context, "`context`", "an object")?;
+    pub(super) fn check(self, now: Timestamp) -> Result<Evaluation<'r>, Refusal> {
+        self.check_but(None, now)
+    }
+
+    /// The check, but for what is sought: its id is not looked at, nor is an action that is sought.
+    pub(super) fn check_but(
+        self,
+        sought: Option<Sought>,
+        now: Timestamp,
+    ) -> Result<Evaluation<'r>, Refusal> {
+        let subject = required(self.subject, "`subject`", "an object")?;
+        let action = match sought {
+            Some(Sought::Action) => Action {
+                name: "",
+                properties: &NO_PROPERTIES,
+            },
+            _ => required(self.action, "`action`", "an object")?.check()?,
+        };
+        let resource = required(self.resource, "`resource`", "an object")?;
+        let context = optional(self.context, "`context`", "an object")?;
         let options = match context {
             None => Options::default(),
             Some(context) => context.options()?,
         };
-        let id = if options.section {
+        let subject_id = match sought {
+            Some(Sought::Subject) => "",
+            _ => text(&subject.id, "`subject.id`")?,
+        };
+        let resource_id = match sought {
+            Some(Sought::Resource) => "",
             // A section has no id; one that is sent is not looked at, but for its type.
-            optional(&resource.id, "`resource.id`", "a string")?.map_or("", |id| id)
-        } else {
-            text(&resource.id, "`resource.id`")?
+            _ if options.section => {
+                optional(&resource.id, "`resource.id`", "a string")?.map_or("", |id| id)
+            }
+            _ => text(&resource.id, "`resource.id`")?,
         };
         let query = Query {
             subject: Entity {
                 kind: text(&subject.kind, "`subject.type`")?,
-                id: text(&subject.id, "`subject.id`")?,
+                id: subject_id,
                 properties: properties(&subject.properties, "`subject.properties`")?,
             },
-            action: Action {
-                name: text(&action.name, "`action.name`")?,
-                properties: properties(&action.properties, "`action.properties`")?,
-            },
+            action,
             resource: Entity {
                 kind: text(&resource.kind, "`resource.type`")?,
-                id,
+                id: resource_id,
                 properties: properties(&resource.properties, "`resource.properties`")?,
             },
             context: context.map_or(&NO_PROPERTIES, |context| &context.members),
@@ -135,26 +225,21 @@ impl<'a> EvaluationRequest<'a> {
 impl<'de> Shape<'de> for EvaluationRequest<'de> {
     type Out = Self;
 
-    fn object<A: MapAccess<'de>>(mut members: A, levels: u8) -> Result<Option<Self>, A::Error> {
-        let (mut subject, mut action, mut resource, mut context) = (None, None, None, None);
-        let mut others = Names::default();
-        while let Some(name) = members.next_key_seed(Name)? {
-            match &*name {
-                "subject" => put::<EntityBody<'_>, A>(&mut subject, &name, &mut members, levels)?,
-                "action" => put::<ActionBody<'_>, A>(&mut action, &name, &mut members, levels)?,
-                "resource" => put::<EntityBody<'_>, A>(&mut resource, &name, &mut members, levels)?,
-                "context" => put::<ContextBody<'_>, A>(&mut context, &name, &mut members, levels)?,
-                _ => others.skip(name, &mut members, levels)?,
-            }
-        }
-        others.finish()?;
-        Ok(Some(Self {
-            subject: subject.unwrap_or_default(),
-            action: action.unwrap_or_default(),
-            resource: resource.unwrap_or_default(),
-            context: context.unwrap_or_default(),
-        }))
+    fn object<A: MapAccess<'de>>(members: A, levels: u8) -> Result<Option<Self>, A::Error> {
+        Self::and(members, levels, |_, _| Ok(false)).map(Some)
     }
+}
+
+/// Whether the answer is to tell the steps.
+pub(super) fn asks_to_explain(parts: Parts<'_, '_>) -> bool {
+    let mut options = parts.options().into_iter();
+    options.any(|options| options.explain == Member::Is(true))
+}
+
+/// Whether a generation is named that must be reached, whatever stands there.
+pub(super) fn names_generation(parts: Parts<'_, '_>) -> bool {
+    let mut options = parts.options().into_iter();
+    options.any(|options| options.min_generation != Member::Absent)
 }
 
 // === impl Evaluation ===
@@ -190,6 +275,15 @@ impl<'de> Shape<'de> for EntityBody<'de> {
             id: id.unwrap_or_default(),
             properties: properties.unwrap_or_default(),
         }))
+    }
+}
+
+impl ActionBody<'_> {
+    fn check(&self) -> Result<Action<'_>, Refusal> {
+        Ok(Action {
+            name: text(&self.name, "`action.name`")?,
+            properties: properties(&self.properties, "`action.properties`")?,
+        })
     }
 }
 
@@ -240,7 +334,11 @@ impl<'a> ContextBody<'a> {
             explain: explain.copied().unwrap_or(false),
             section: section.copied().unwrap_or(false),
             test_role,
-            min_generation: options.generation()?,
+            min_generation: whole(
+                &options.min_generation,
+                "`context.callgate.min_generation`",
+                "a whole number",
+            )?,
         })
     }
 }
@@ -261,26 +359,6 @@ impl<'de> Shape<'de> for ContextBody<'de> {
 }
 
 // === impl OptionsBody ===
-
-impl OptionsBody<'_> {
-    fn generation(&self) -> Result<Option<u64>, Refusal> {
-        /// Whole numbers beyond it have gaps, as doubles.
-        const WHOLE_MAX: f64 = 9_007_199_254_740_992.0;
-        let (path, expected) = ("`context.callgate.min_generation`", "a whole number");
-        match optional(&self.min_generation, path, expected)? {
-            None => Ok(None),
-            #[expect(
-                clippy::cast_possible_truncation,
-                clippy::cast_sign_loss,
-                reason = "whole, and in the range of both"
-            )]
-            Some(number) if number.fract() == 0.0 && (0.0..=WHOLE_MAX).contains(number) => {
-                Ok(Some(*number as u64))
-            }
-            Some(_) => Err(wrong(path, expected, "another number")),
-        }
-    }
-}
 
 impl<'de> Shape<'de> for OptionsBody<'de> {
     type Out = Self;
@@ -307,59 +385,6 @@ impl<'de> Shape<'de> for OptionsBody<'de> {
             unknown,
         }))
     }
-}
-
-// === what is wrong ===
-
-fn optional<'m, T>(
-    member: &'m Member<T>,
-    path: &str,
-    expected: &str,
-) -> Result<Option<&'m T>, Refusal> {
-    match member {
-        Member::Is(value) => Ok(Some(value)),
-        Member::Absent => Ok(None),
-        Member::Wrong(found) => Err(wrong(path, expected, found)),
-    }
-}
-
-fn required<'m, T>(member: &'m Member<T>, path: &str, expected: &str) -> Result<&'m T, Refusal> {
-    optional(member, path, expected)?.ok_or_else(|| {
-        Refusal::bad(
-            RefusalCode::MissingMember,
-            format!("{path} is missing: it must be {expected}"),
-        )
-    })
-}
-
-fn text<'m>(member: &'m Member<Cow<'_, str>>, path: &str) -> Result<&'m str, Refusal> {
-    match required(member, path, "a string")?.as_ref() {
-        "" => Err(Refusal::bad(
-            RefusalCode::EmptyMember,
-            format!("{path} is empty"),
-        )),
-        text => Ok(text),
-    }
-}
-
-fn properties<'m, 'a>(
-    member: &'m Member<Properties<'a>>,
-    path: &str,
-) -> Result<&'m Properties<'a>, Refusal> {
-    Ok(optional(member, path, "an object")?.unwrap_or(&NO_PROPERTIES))
-}
-
-#[cold]
-fn wrong(path: &str, expected: &str, found: &str) -> Refusal {
-    Refusal::bad(
-        RefusalCode::WrongType,
-        format!("{path} must be {expected}, and is {found}"),
-    )
-}
-
-#[cold]
-fn not_json(message: String) -> Refusal {
-    Refusal::bad(RefusalCode::InvalidJson, message)
 }
 
 #[cfg(test)]

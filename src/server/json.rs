@@ -51,6 +51,12 @@ pub(super) trait Shape<'de>: Sized {
         None
     }
 
+    /// From an array; `levels` more may stand in it.
+    fn array<A: SeqAccess<'de>>(items: A, levels: u8) -> Result<Option<Self::Out>, A::Error> {
+        skip_items(items, levels)?;
+        Ok(None)
+    }
+
     /// From an object; `levels` more may stand in it.
     fn object<A: MapAccess<'de>>(
         mut members: A,
@@ -221,8 +227,7 @@ impl<'de, S: Shape<'de>> Visitor<'de> for Read<S> {
 
     fn visit_seq<A: SeqAccess<'de>>(self, items: A) -> Result<Self::Value, A::Error> {
         let levels = deeper(self.levels)?;
-        skip_items(items, levels)?;
-        Ok(Member::Wrong("an array"))
+        Ok(Member::of(S::array(items, levels)?, "an array"))
     }
 
     fn visit_map<A: MapAccess<'de>>(self, members: A) -> Result<Self::Value, A::Error> {
@@ -236,6 +241,14 @@ impl<'de, S: Shape<'de>> Visitor<'de> for Read<S> {
 impl<T> Member<T> {
     fn of(value: Option<T>, found: &'static str) -> Self {
         value.map_or(Self::Wrong(found), Self::Is)
+    }
+
+    /// This member, or if it is absent the other.
+    pub(super) const fn or<'m>(&'m self, other: &'m Self) -> &'m Self {
+        match self {
+            Self::Absent => other,
+            Self::Wrong(_) | Self::Is(_) => self,
+        }
     }
 }
 
@@ -395,7 +408,14 @@ fn deeper<E: Error>(levels: u8) -> Result<u8, E> {
     })
 }
 
-fn skip_items<'de, A: SeqAccess<'de>>(mut items: A, levels: u8) -> Result<(), A::Error> {
-    while items.next_element_seed(Any { levels })?.is_some() {}
-    Ok(())
+/// Reads over the rest of an array, and returns how many items that were.
+pub(super) fn skip_items<'de, A: SeqAccess<'de>>(
+    mut items: A,
+    levels: u8,
+) -> Result<usize, A::Error> {
+    let mut count = 0;
+    while items.next_element_seed(Any { levels })?.is_some() {
+        count += 1;
+    }
+    Ok(count)
 }

@@ -3,26 +3,33 @@
 //! One thread runs the acceptors, the admin listener and whatever else waits (the control
 //! runtime, which is the caller's); each worker is a thread with a runtime of its own. An acceptor
 //! gives each new connection to the next worker, which keeps it. Decisions never run on the control
-//! runtime, and nothing but decisions runs on a worker.
+//! runtime, and nothing but decisions runs on a worker: what takes longer runs on the [`pool`].
 //!
-//! A request's way: [`worker`] (limits, counts) → [`routes`] → [`authzen`] (body, one look at the
-//! company's snapshot, decision) → [`respond`].
+//! A request's way: [`worker`] (limits, counts) → [`routes`] → [`authzen`] (body) → [`desk`] (one
+//! look at the company's snapshot, decision) → [`respond`].
 
 mod acceptor;
 mod admin;
 mod authzen;
+mod batch;
 mod body;
 mod company_metrics;
 mod connection;
+mod desk;
+mod discovery;
 mod evaluation;
+mod expect;
 pub mod filter;
 mod json;
 mod listener;
 mod pace;
+mod page;
+mod pool;
 mod readiness;
 mod reload;
 mod respond;
 mod routes;
+mod search;
 mod snapshots;
 mod stream;
 mod worker;
@@ -35,15 +42,18 @@ use std::time::Duration;
 use tokio::sync::{mpsc, watch};
 use tokio::task::spawn_local;
 
+pub use admin::{ADMIN_INTERFACES, AdminInterface};
 pub use body::BODY_BYTES_MAX;
 pub use connection::HEADER_BYTES_MAX;
 pub use json::NESTING_MAX;
 pub use listener::Listener;
+pub use page::{PAGE_RESULTS, PAGE_RESULTS_MAX};
 pub use readiness::Readiness;
 pub use reload::{ReloadHandle, ReloadOptions};
+pub use routes::{INTERFACES, Interface};
 
 use crate::companies::Companies;
-use crate::config::Limits;
+use crate::config::{Limits, PublicUrl};
 use crate::telemetry::Metrics;
 
 /// How long beyond the drain timeout the end waits for a worker that does not keep it: for a bug.
@@ -55,7 +65,9 @@ pub struct Server {
     pub companies: Arc<Companies>,
     /// For whom it decides where a path names nobody.
     pub default_company: Option<String>,
-    /// Where it counts; it has as many workers as this has shards.
+    /// Under which URL callers see it.
+    pub public_url: Option<PublicUrl>,
+    /// Where it counts; it has as many workers, and threads in the pool, as this has shards.
     pub metrics: Arc<Metrics>,
     /// Whether to send requests here.
     pub readiness: Arc<Readiness>,
@@ -69,6 +81,8 @@ pub struct Server {
 struct Shared {
     companies: Arc<Companies>,
     default_company: Option<String>,
+    public_url: Option<PublicUrl>,
+    page_key: page::Key,
     metrics: Arc<Metrics>,
     readiness: Arc<Readiness>,
     limits: Limits,
@@ -83,7 +97,7 @@ impl Server {
     /// It must be called on a `tokio::runtime::LocalRuntime`, the control runtime.
     ///
     /// # Errors
-    /// A worker's thread cannot be started.
+    /// A thread cannot be started, or there is no randomness.
     pub async fn run(
         self,
         decision: Vec<Listener>,
@@ -93,23 +107,26 @@ impl Server {
         let shared = Arc::new(Shared {
             companies: self.companies,
             default_company: self.default_company,
+            public_url: self.public_url,
+            page_key: page::Key::random()?,
             metrics: self.metrics,
             readiness: self.readiness,
             limits: self.limits,
         });
+        let pool = pool::Pool::start(&shared)?;
         let (stopping, is_stopping) = watch::channel(false);
         let (stopped, is_stopped) = watch::channel(false);
         let (running, mut all_gone) = mpsc::channel(1);
         let workers = (0..shared.metrics.shards().len()).map(|number| {
             let (shared, stopping) = (Arc::clone(&shared), is_stopping.clone());
-            worker::start(number, shared, stopping, running.clone())
+            worker::start(number, shared, pool.clone(), stopping, running.clone())
         });
         let dispatch = Arc::new(acceptor::Dispatch::new(
             workers.collect::<io::Result<_>>()?,
             Arc::clone(&shared.metrics),
             shared.limits.connections_max,
         ));
-        drop(running);
+        drop((running, pool));
         for listener in decision {
             spawn_local(Arc::clone(&dispatch).accept(listener, is_stopping.clone()));
         }
@@ -132,5 +149,20 @@ impl Server {
         let _ = stopped.send(true);
         let _ = admin.await;
         Ok(())
+    }
+}
+
+#[cfg(test)]
+impl Shared {
+    fn for_test(companies: Companies) -> Self {
+        Self {
+            companies: Arc::new(companies),
+            default_company: None,
+            public_url: None,
+            page_key: page::Key::random().unwrap(),
+            metrics: Arc::new(Metrics::new(1, 1, [])),
+            readiness: Arc::default(),
+            limits: Limits::default(),
+        }
     }
 }

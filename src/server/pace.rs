@@ -237,8 +237,7 @@ mod tests {
             idle_timeout: TICK * 20,
             body_timeout: TICK,
             drain_timeout: TICK,
-            connections_max: 1,
-            requests_max: 1,
+            ..Limits::default()
         })
     }
 

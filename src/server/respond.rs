@@ -7,7 +7,7 @@ use std::hash::{BuildHasher, RandomState};
 use http_body_util::Full;
 use hyper::body::Bytes;
 use hyper::header::{
-    ALLOW, CONNECTION, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER,
+    ALLOW, CACHE_CONTROL, CONNECTION, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER,
 };
 use hyper::{Response, StatusCode};
 use serde::Serialize;
@@ -21,7 +21,12 @@ pub(super) type AnswerBody = Full<Bytes>;
 const REVISION: HeaderName = HeaderName::from_static("callgate-revision");
 pub(super) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
+const CACHEABLE: HeaderValue = HeaderValue::from_static("max-age=3600");
 const CLOSE: HeaderValue = HeaderValue::from_static("close");
+
+// Proxies compare these byte by byte.
+const ALLOWED: &[u8] = br#"{"decision":true}"#;
+const DENIED: &[u8] = br#"{"decision":false}"#;
 
 /// When to try again, in seconds: what is full empties in milliseconds, and a company's first
 /// snapshot is compiled in seconds.
@@ -35,6 +40,7 @@ pub(super) struct Answer {
     revision: Option<HeaderValue>,
     allow: Option<&'static str>,
     close: bool,
+    cacheable: bool,
 }
 
 /// Why a request gets no decision.
@@ -56,6 +62,9 @@ pub(super) enum RefusalCode {
     EmptyMember,
     WrongType,
     UnknownMember,
+    UnknownSemantic,
+    TooManyItems,
+    InvalidPageToken,
     BrokenBody,
     BodyTooSlow,
     BodyTooLarge,
@@ -63,9 +72,11 @@ pub(super) enum RefusalCode {
     UnknownPath,
     MethodNotAllowed,
     UnknownCompany,
+    NoPublicUrl,
     NoActiveSnapshot,
     GenerationNotReached,
     TooManyRequests,
+    PoolFull,
     Internal,
 }
 
@@ -92,6 +103,50 @@ struct ExplainedContext<'a> {
 }
 
 #[derive(Serialize)]
+struct Found<'a, R> {
+    page: FoundPage<'a>,
+    results: Vec<R>,
+}
+
+#[derive(Serialize)]
+struct FoundPage<'a> {
+    next_token: &'a str,
+    count: usize,
+}
+
+#[derive(Serialize)]
+struct FoundEntity<'a> {
+    #[serde(rename = "type")]
+    kind: &'a str,
+    id: &'a str,
+}
+
+#[derive(Serialize)]
+struct FoundAction<'a> {
+    name: &'a str,
+}
+
+/// Decisions of a batch, as they are made.
+pub(super) struct Decisions(Vec<u8>);
+
+#[derive(Serialize)]
+struct ItemError<'a> {
+    decision: bool,
+    context: ItemErrorContext<'a>,
+}
+
+#[derive(Serialize)]
+struct ItemErrorContext<'a> {
+    error: ItemErrorMembers<'a>,
+}
+
+#[derive(Serialize)]
+struct ItemErrorMembers<'a> {
+    status: u16,
+    message: &'a str,
+}
+
+#[derive(Serialize)]
 struct ErrorBody<'a> {
     error: ErrorMembers<'a>,
 }
@@ -107,25 +162,41 @@ struct ErrorMembers<'a> {
 impl Answer {
     /// A decision, and nothing else.
     pub(super) const fn decision(allow: bool) -> Self {
-        // Proxies compare this byte by byte.
-        Self::ok(Bytes::from_static(if allow {
-            br#"{"decision":true}"#
-        } else {
-            br#"{"decision":false}"#
-        }))
+        Self::ok(Bytes::from_static(if allow { ALLOWED } else { DENIED }))
     }
 
     /// A decision with its reason and steps.
     pub(super) fn explained(allow: bool, explanation: &Explanation, revision: &str) -> Self {
-        Self::ok(json(&Explained {
-            decision: allow,
-            context: ExplainedContext {
-                reason: &explanation.reason,
-                revision,
-                scopes: &explanation.scopes,
-                steps: &explanation.steps,
-            },
-        }))
+        Self::ok(json(&Explained::new(allow, explanation, revision)))
+    }
+
+    /// A page of what a search found: ids of this type, or names of actions.
+    pub(super) fn found(kind: Option<&str>, results: &[&str], next_token: &str) -> Self {
+        let count = results.len();
+        let page = FoundPage { next_token, count };
+        Self::ok(match kind {
+            Some(kind) => {
+                let results = results.iter().map(|id| FoundEntity { kind, id });
+                let results = results.collect();
+                json(&Found { page, results })
+            }
+            None => {
+                let results = results.iter().map(|name| FoundAction { name }).collect();
+                json(&Found { page, results })
+            }
+        })
+    }
+
+    /// What stays as it is until somebody sets it otherwise.
+    pub(super) const fn cacheable(body: Bytes) -> Self {
+        let mut answer = Self::ok(body);
+        answer.cacheable = true;
+        answer
+    }
+
+    /// The decisions of a batch.
+    pub(super) fn batch(decisions: Decisions) -> Self {
+        Self::ok(decisions.finish())
     }
 
     /// No decision.
@@ -141,6 +212,7 @@ impl Answer {
             revision: None,
             allow: None,
             close: false,
+            cacheable: false,
         }
     }
 
@@ -169,6 +241,7 @@ impl Answer {
             revision: None,
             allow: None,
             close: false,
+            cacheable: false,
         }
     }
 
@@ -188,6 +261,9 @@ impl Answer {
         if self.code == Code::Unavailable {
             headers.insert(RETRY_AFTER, RETRY_SECONDS);
         }
+        if self.cacheable {
+            headers.insert(CACHE_CONTROL, CACHEABLE);
+        }
         if self.close {
             headers.insert(CONNECTION, CLOSE);
         }
@@ -199,6 +275,66 @@ impl Answer {
 impl From<Refusal> for Answer {
     fn from(refusal: Refusal) -> Self {
         Self::refused(&refusal)
+    }
+}
+
+// === impl Explained ===
+
+impl<'a> Explained<'a> {
+    fn new(allow: bool, explanation: &'a Explanation, revision: &'a str) -> Self {
+        Self {
+            decision: allow,
+            context: ExplainedContext {
+                reason: &explanation.reason,
+                revision,
+                scopes: &explanation.scopes,
+                steps: &explanation.steps,
+            },
+        }
+    }
+}
+
+// === impl Decisions ===
+
+impl Decisions {
+    /// Room for this many.
+    pub(super) fn with_capacity(items: usize) -> Self {
+        let mut body = Vec::with_capacity((DENIED.len() + 1) * items + 32);
+        body.extend_from_slice(br#"{"evaluations":["#);
+        Self(body)
+    }
+
+    /// A decision, and nothing else.
+    pub(super) fn decision(&mut self, allow: bool) {
+        self.0
+            .extend_from_slice(if allow { ALLOWED } else { DENIED });
+        self.0.push(b',');
+    }
+
+    /// A decision with its reason and steps.
+    pub(super) fn explained(&mut self, allow: bool, explanation: &Explanation, revision: &str) {
+        let explained = json(&Explained::new(allow, explanation, revision));
+        self.0.extend_from_slice(&explained);
+        self.0.push(b',');
+    }
+
+    /// No decision, and so a deny.
+    pub(super) fn refused(&mut self, refusal: &Refusal) {
+        let error = ItemErrorMembers {
+            status: refusal.status.number(),
+            message: &refusal.message,
+        };
+        let context = ItemErrorContext { error };
+        let decision = false;
+        self.0
+            .extend_from_slice(&json(&ItemError { decision, context }));
+        self.0.push(b',');
+    }
+
+    fn finish(mut self) -> Bytes {
+        self.0.pop_if(|last| *last == b',');
+        self.0.extend_from_slice(b"]}");
+        self.0.into()
     }
 }
 
@@ -235,16 +371,21 @@ impl RefusalCode {
             Self::EmptyMember => "empty_member",
             Self::WrongType => "wrong_type",
             Self::UnknownMember => "unknown_member",
+            Self::UnknownSemantic => "unknown_semantic",
+            Self::TooManyItems => "too_many_items",
+            Self::InvalidPageToken => "invalid_page_token",
             Self::BrokenBody => "broken_body",
             Self::BodyTooSlow => "body_too_slow",
             Self::BodyTooLarge => "body_too_large",
             Self::HeadTooLarge => "head_too_large",
             Self::UnknownPath => "unknown_path",
             Self::MethodNotAllowed => "method_not_allowed",
+            Self::NoPublicUrl => "no_public_url",
             Self::UnknownCompany => "unknown_company",
             Self::NoActiveSnapshot => "no_active_snapshot",
             Self::GenerationNotReached => "generation_not_reached",
             Self::TooManyRequests => "too_many_requests",
+            Self::PoolFull => "pool_full",
             Self::Internal => "internal",
         }
     }

@@ -7,31 +7,117 @@ use crate::telemetry::{Api, Code};
 
 /// What a request on the decision listener asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Route<'p> {
-    /// An AuthZEN evaluation, of the company that the path names, if it names one.
-    Evaluation { company: Option<&'p str> },
+pub(super) struct Route<'p> {
+    /// The interface.
+    pub(super) api: Api,
+    /// The company that the path names, if it names one.
+    pub(super) company: Option<&'p str>,
+    /// What follows the interface's path.
+    pub(super) rest: &'p str,
+}
+
+/// An interface of the decision listener.
+#[derive(Clone, Copy, Debug)]
+pub struct Interface {
+    /// Which one.
+    pub api: Api,
+    /// Its path, after the company's name; of the metadata, before it.
+    pub path: &'static str,
+    /// Its methods, as in the header `Allow`.
+    pub methods: &'static str,
+    /// What it may answer to these methods.
+    pub codes: &'static [Code],
+}
+
+// === impl Interface ===
+
+impl Interface {
+    /// Its paths, with `{company}` where the company's name stands.
+    #[must_use]
+    pub fn templates(&self) -> Vec<String> {
+        match self.api {
+            Api::Metadata => vec![self.path.to_owned(), format!("{}/{{company}}", self.path)],
+            _ => vec![format!("/{{company}}{}", self.path)],
+        }
+    }
+}
+
+/// Every interface of the decision listener.
+pub static INTERFACES: [Interface; 7] = [
+    posted(Api::Evaluation, "/access/v1/evaluation"),
+    posted(Api::Evaluations, "/access/v1/evaluations"),
+    posted(Api::SearchSubject, "/access/v1/search/subject"),
+    posted(Api::SearchResource, "/access/v1/search/resource"),
+    posted(Api::SearchAction, "/access/v1/search/action"),
+    posted(Api::Explain, "/v1/explain"),
+    METADATA,
+];
+
+const METADATA: Interface = Interface {
+    api: Api::Metadata,
+    path: "/.well-known/authzen-configuration",
+    methods: "GET, HEAD",
+    codes: &[
+        Code::Ok,
+        Code::NotFound,
+        Code::HeadTooLarge,
+        Code::Unavailable,
+    ],
+};
+
+const fn posted(api: Api, path: &'static str) -> Interface {
+    Interface {
+        api,
+        path,
+        methods: "POST",
+        codes: &[
+            Code::Ok,
+            Code::BadRequest,
+            Code::NotFound,
+            Code::RequestTimeout,
+            Code::TooLarge,
+            Code::HeadTooLarge,
+            Code::Internal,
+            Code::Unavailable,
+        ],
+    }
 }
 
 /// Finds the route, or the interface that is missed and its answer. The path is compared as it
 /// stands: nothing in it is decoded or put right.
 pub(super) fn route<'p>(method: &Method, path: &'p str) -> Result<Route<'p>, (Api, Answer)> {
-    let (company, rest) = split_company(path);
-    let (route, allowed) = match rest {
-        "/access/v1/evaluation" => (Route::Evaluation { company }, Method::POST),
+    let (interface, company, rest) = match path.strip_prefix(METADATA.path) {
+        Some(rest) if rest.is_empty() || rest.starts_with('/') => (Some(&METADATA), None, rest),
         _ => {
-            let message = "there is nothing at this path: try /COMPANY/access/v1/evaluation";
-            let refusal = Refusal::new(Code::NotFound, RefusalCode::UnknownPath, message);
-            return Err((Api::Unrouted, refusal.into()));
+            let (company, path) = split_company(path);
+            let found = INTERFACES
+                .iter()
+                .find(|interface| interface.path == path && interface.api != Api::Metadata);
+            (found, company, "")
         }
     };
-    if *method == allowed {
-        Ok(route)
-    } else {
-        let message = "this path takes POST alone";
-        let code = RefusalCode::MethodNotAllowed;
-        let refusal = Refusal::new(Code::MethodNotAllowed, code, message);
-        Err((route.api(), Answer::from(refusal).allowing("POST")))
+    let Some(interface) = interface else {
+        let message = "there is nothing at this path: try /COMPANY/access/v1/evaluation";
+        let refusal = Refusal::new(Code::NotFound, RefusalCode::UnknownPath, message);
+        return Err((Api::Unrouted, refusal.into()));
+    };
+    let (api, methods) = (interface.api, interface.methods);
+    if methods
+        .split(", ")
+        .any(|allowed| allowed == method.as_str())
+    {
+        return Ok(Route { api, company, rest });
     }
+    let message = format!("this path takes {methods} alone");
+    let code = RefusalCode::MethodNotAllowed;
+    let refusal = Refusal::new(Code::MethodNotAllowed, code, message);
+    Err((api, Answer::from(refusal).allowing(methods)))
+}
+
+/// Whether the table above knows of the answer: else what is written of the interface is wrong.
+pub(super) fn is_foreseen(api: Api, code: Code) -> bool {
+    let found = INTERFACES.iter().find(|interface| interface.api == api);
+    code == Code::MethodNotAllowed || found.is_none_or(|interface| interface.codes.contains(&code))
 }
 
 /// The company that a path begins with, and what follows. A company is never named `access`,
@@ -46,15 +132,6 @@ fn split_company(path: &str) -> (Option<&str>, &str) {
     }
 }
 
-impl Route<'_> {
-    /// The interface, for metrics.
-    pub(super) const fn api(self) -> Api {
-        match self {
-            Self::Evaluation { .. } => Api::Evaluation,
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -65,7 +142,11 @@ mod tests {
 
     #[test]
     fn a_path_names_a_company_or_leaves_it_out() {
-        let evaluation = |company| Ok(Route::Evaluation { company });
+        let evaluation = |company| {
+            let api = Api::Evaluation;
+            let rest = "";
+            Ok(Route { api, company, rest })
+        };
         let post = Method::POST;
         assert_eq!(
             found(post.clone(), "/demo/access/v1/evaluation"),
@@ -87,6 +168,10 @@ mod tests {
             "/demo/access/v1/Evaluation",
             "/demo/access/v1/evaluation%20",
             "/access/access/v1/evaluation",
+            "/demo/access/v1/search",
+            "/demo/.well-known/authzen-configuration",
+            "/.well-known/authzen-configurations",
+            "/.well-known",
         ] {
             assert_eq!(found(Method::POST, path), Err(Code::NotFound), "{path}");
         }

@@ -19,14 +19,15 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::spawn_local;
 
 use super::connection::{self, HEADER_BYTES_MAX, http};
+use super::desk::Desk;
+use super::evaluation::Sought;
 use super::pace::{Pace, Paces, TICK};
-use super::respond::{Answer, AnswerBody, Headers, REQUEST_ID, Refusal, RefusalCode};
-use super::routes::{Route, route};
+use super::pool::Pool;
+use super::respond::{Answer, AnswerBody, REQUEST_ID, Refusal, RefusalCode};
+use super::routes::{is_foreseen, route};
 use super::stream::Detached;
-use super::{Readiness, Shared, authzen, body};
-use crate::companies::Current;
-use crate::config::Limits;
-use crate::telemetry::{Api, Code, Shard};
+use super::{Shared, authzen, batch, body, discovery, search};
+use crate::telemetry::{Api, Code};
 
 /// Connections on their way to a worker.
 const HANDOVER: usize = 1024;
@@ -37,8 +38,8 @@ const GONE_POLL: Duration = Duration::from_millis(5);
 /// What the requests of one worker share.
 pub(super) struct Worker {
     shared: Arc<Shared>,
-    metrics: Arc<Shard>,
-    headers: Headers,
+    desk: Desk,
+    pool: Pool,
     paces: Paces,
     requests_max: u64,
     in_flight: Cell<u64>,
@@ -59,6 +60,7 @@ struct Underway<'w> {
 pub(super) fn start(
     number: usize,
     shared: Arc<Shared>,
+    pool: Pool,
     stopping: watch::Receiver<bool>,
     running: mpsc::Sender<Infallible>,
 ) -> io::Result<mpsc::Sender<Detached>> {
@@ -69,7 +71,9 @@ pub(super) fn start(
             .enable_all()
             .build_local(LocalOptions::default());
         match runtime {
-            Ok(runtime) => runtime.block_on(Worker::new(number, shared).run(incoming, stopping)),
+            Ok(runtime) => {
+                runtime.block_on(Worker::new(number, shared, pool).run(incoming, stopping));
+            }
             Err(error) => tracing::error!(%error, number, "a worker cannot start"),
         }
         drop(running);
@@ -80,12 +84,13 @@ pub(super) fn start(
 // === impl Worker ===
 
 impl Worker {
-    fn new(number: usize, shared: Arc<Shared>) -> Rc<Self> {
+    fn new(number: usize, shared: Arc<Shared>, pool: Pool) -> Rc<Self> {
         let shards = shared.metrics.shards();
         let workers = shards.len().max(1);
+        let shard = shards.get(number).map_or_else(Arc::default, Arc::clone);
         Rc::new(Self {
-            metrics: shards.get(number).map_or_else(Arc::default, Arc::clone),
-            headers: Headers::new(number),
+            desk: Desk::new(Arc::clone(&shared), shard, number),
+            pool,
             paces: Paces::new(&shared.limits),
             requests_max: shared.limits.requests_max.div_ceil(workers) as u64,
             in_flight: Cell::new(0),
@@ -155,14 +160,20 @@ impl Worker {
         let (head, mut body) = request.into_parts();
         let request_id = match head.headers.get(REQUEST_ID) {
             Some(id) if !id.is_empty() => id.clone(),
-            _ => self.headers.request_id(),
+            _ => self.desk.headers().request_id(),
         };
         let (api, mut answer) = self.decide(&head, &mut body).await;
+        debug_assert!(is_foreseen(api, answer.code), "{api:?}: {:?}", answer.code);
         underway.answered = Some((api, answer.code));
         drop(underway);
         if !body.is_end_stream() {
             let awaits_continue = head.headers.contains_key(EXPECT);
-            let goes_on = body::leave(body, &pace, awaits_continue, self.limits().body_timeout);
+            let goes_on = body::leave(
+                body,
+                &pace,
+                awaits_continue,
+                self.desk.limits().body_timeout,
+            );
             if !goes_on && head.version < Version::HTTP_2 {
                 answer = answer.closing();
             }
@@ -184,59 +195,35 @@ impl Worker {
             let message = "too many requests are under way";
             let code = RefusalCode::TooManyRequests;
             return (
-                route.api(),
+                route.api,
                 Refusal::new(Code::Unavailable, code, message).into(),
             );
         }
-        let answer = match route {
-            Route::Evaluation { company } => {
-                authzen::evaluation(self, company, &head.headers, body).await
+        let (company, headers) = (route.company, &head.headers);
+        let answer = match route.api {
+            Api::Evaluations => batch::evaluations(self, company, headers, body).await,
+            Api::SearchSubject => {
+                search::search(self, Sought::Subject, company, headers, body).await
+            }
+            Api::SearchResource => {
+                search::search(self, Sought::Resource, company, headers, body).await
+            }
+            Api::SearchAction => search::search(self, Sought::Action, company, headers, body).await,
+            Api::Metadata => discovery::metadata(&self.desk, route.rest),
+            Api::Explain => authzen::explain(self, company, headers, body).await,
+            Api::Evaluation | Api::Unrouted => {
+                authzen::evaluation(self, company, headers, body).await
             }
         };
-        (route.api(), answer)
+        (route.api, answer)
     }
 
-    /// Calls `read` with what stands for the company that is named, for the default one, or for
-    /// the only one.
-    pub(super) fn with_company<R>(
-        &self,
-        company: Option<&str>,
-        read: impl FnOnce(Current<'_>) -> R,
-    ) -> R {
-        match company.or(self.shared.default_company.as_deref()) {
-            Some(company) => self.shared.companies.with(company, read),
-            None => self.shared.companies.with_only(read),
-        }
+    pub(super) const fn desk(&self) -> &Desk {
+        &self.desk
     }
 
-    /// Whether what decides for the company is of this generation or a newer one.
-    pub(super) fn has_reached(&self, company: Option<&str>, generation: Option<u64>) -> bool {
-        let Some(generation) = generation else {
-            return true;
-        };
-        let companies = &self.shared.companies;
-        let company = match company.or(self.shared.default_company.as_deref()) {
-            Some(company) => company.to_owned(),
-            None => companies.names().into_iter().next().unwrap_or_default(),
-        };
-        let status = companies.status(&company);
-        status.and_then(|status| status.generation) >= Some(generation)
-    }
-
-    pub(super) fn limits(&self) -> &Limits {
-        &self.shared.limits
-    }
-
-    pub(super) fn metrics(&self) -> &Shard {
-        &self.metrics
-    }
-
-    pub(super) const fn headers(&self) -> &Headers {
-        &self.headers
-    }
-
-    pub(super) fn readiness(&self) -> &Readiness {
-        &self.shared.readiness
+    pub(super) const fn pool(&self) -> &Pool {
+        &self.pool
     }
 }
 
@@ -252,7 +239,7 @@ fn head_bytes(head: &Parts) -> usize {
 impl<'w> Underway<'w> {
     fn begin(worker: &'w Worker, pace: &'w Pace) -> Self {
         worker.in_flight.set(worker.in_flight.get() + 1);
-        worker.metrics.request_began();
+        worker.desk.metrics().request_began();
         pace.request_began();
         Self {
             worker,
@@ -270,9 +257,12 @@ impl Drop for Underway<'_> {
         match self.answered {
             Some((api, code)) => {
                 let duration = self.began.elapsed();
-                self.worker.metrics.request_answered(api, code, duration);
+                self.worker
+                    .desk
+                    .metrics()
+                    .request_answered(api, code, duration);
             }
-            None => self.worker.metrics.request_left(),
+            None => self.worker.desk.metrics().request_left(),
         }
         self.pace.request_ended();
     }

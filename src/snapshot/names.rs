@@ -66,12 +66,18 @@ pub(crate) fn find(slots: &[Slot], heap: &str, kind: Kind, name: &str) -> Option
         if slot.kind == Kind::NOTHING {
             return None;
         }
-        if slot.tag == tag && slot.kind == kind.0 && strings::text(heap, StrId(slot.name)) == name {
+        if slot.tag == tag && slot.kind == kind.0 && strings::is(heap, StrId(slot.name), name) {
             return Some(slot.value);
         }
         at = (at + 1) & mask;
     }
     None
+}
+
+/// All names of a kind: where their texts lie, and the numbers that they mean.
+pub(crate) fn of_kind(slots: &[Slot], kind: Kind) -> impl Iterator<Item = (u32, u32)> {
+    let slots = slots.iter().filter(move |slot| slot.kind == kind.0);
+    slots.map(|slot| (slot.name, slot.value))
 }
 
 /// Makes the table. The same entries in the same order make the same table.

@@ -27,6 +27,18 @@ pub(crate) fn text(heap: &str, id: StrId) -> &str {
     heap.get(start..start + length).unwrap_or("")
 }
 
+/// Whether the text at `id` is this one. By bytes: no need to see where characters begin.
+#[inline]
+pub(crate) fn is(heap: &str, id: StrId, name: &str) -> bool {
+    let start = id.0 as usize;
+    let Some(&[a, b, c]) = heap.as_bytes().get(start..start + PREFIX_BYTES) else {
+        return false;
+    };
+    let length = usize::from(a) | usize::from(b) << 7 | usize::from(c) << 14;
+    let start = start + PREFIX_BYTES;
+    length == name.len() && heap.as_bytes().get(start..start + length) == Some(name.as_bytes())
+}
+
 /// Gathers texts into a heap; equal texts share a place.
 #[derive(Default)]
 pub(super) struct Interner<'p> {

@@ -5,6 +5,18 @@
 pub enum Api {
     /// `/{company}/access/v1/evaluation`
     Evaluation,
+    /// `/{company}/access/v1/evaluations`
+    Evaluations,
+    /// `/{company}/access/v1/search/subject`
+    SearchSubject,
+    /// `/{company}/access/v1/search/resource`
+    SearchResource,
+    /// `/{company}/access/v1/search/action`
+    SearchAction,
+    /// `/{company}/v1/explain`
+    Explain,
+    /// `/.well-known/authzen-configuration`
+    Metadata,
     /// No path of ours.
     Unrouted,
 }
@@ -36,13 +48,28 @@ pub enum Code {
 
 impl Api {
     /// All of them, in the order of their positions.
-    pub const ALL: [Self; 2] = [Self::Evaluation, Self::Unrouted];
+    pub const ALL: [Self; 8] = [
+        Self::Evaluation,
+        Self::Evaluations,
+        Self::SearchSubject,
+        Self::SearchResource,
+        Self::SearchAction,
+        Self::Explain,
+        Self::Metadata,
+        Self::Unrouted,
+    ];
 
     /// The label's value.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
             Self::Evaluation => "evaluation",
+            Self::Evaluations => "evaluations",
+            Self::SearchSubject => "search_subject",
+            Self::SearchResource => "search_resource",
+            Self::SearchAction => "search_action",
+            Self::Explain => "explain",
+            Self::Metadata => "metadata",
             Self::Unrouted => "none",
         }
     }
@@ -51,8 +78,12 @@ impl Api {
     #[must_use]
     pub const fn decides(self) -> bool {
         match self {
-            Self::Evaluation => true,
-            Self::Unrouted => false,
+            Self::Evaluation | Self::Evaluations | Self::Explain => true,
+            Self::SearchSubject
+            | Self::SearchResource
+            | Self::SearchAction
+            | Self::Metadata
+            | Self::Unrouted => false,
         }
     }
 }

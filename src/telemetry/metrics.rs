@@ -29,6 +29,11 @@ const LOAD_BUCKETS: [u64; 9] = [
 /// The metrics of the process.
 pub struct Metrics {
     shards: Vec<Arc<Shard>>,
+    pool_shards: Vec<Arc<Shard>>,
+    /// Questions that wait for a thread of the pool.
+    pub(crate) pool_waiting: AtomicU64,
+    /// Questions turned away because too many waited.
+    pub(crate) pool_refused: AtomicU64,
     /// What may come of a load, and how often it did.
     loads: Vec<(&'static str, AtomicU64)>,
     load_duration: Mutex<Histogram<{ LOAD_BUCKETS.len() }>>,
@@ -40,12 +45,20 @@ pub struct Metrics {
 // === impl Metrics ===
 
 impl Metrics {
-    /// Metrics with a shard for each worker, and these results of loading a snapshot; every label
-    /// set stands at 0.
+    /// Metrics with a shard for each worker and each thread of the pool, and these results of
+    /// loading a snapshot; every label set stands at 0.
     #[must_use]
-    pub fn new(workers: usize, load_results: impl IntoIterator<Item = &'static str>) -> Self {
+    pub fn new(
+        workers: usize,
+        pool_threads: usize,
+        load_results: impl IntoIterator<Item = &'static str>,
+    ) -> Self {
+        let shards = |threads| (0..threads).map(|_| Arc::default()).collect();
         Self {
-            shards: (0..workers).map(|_| Arc::default()).collect(),
+            shards: shards(workers),
+            pool_shards: shards(pool_threads),
+            pool_waiting: AtomicU64::new(0),
+            pool_refused: AtomicU64::new(0),
             loads: load_results
                 .into_iter()
                 .map(|name| (name, AtomicU64::new(0)))
@@ -61,6 +74,17 @@ impl Metrics {
     #[must_use]
     pub fn shards(&self) -> &[Arc<Shard>] {
         &self.shards
+    }
+
+    /// The shards of the pool, one a thread.
+    #[must_use]
+    pub fn pool_shards(&self) -> &[Arc<Shard>] {
+        &self.pool_shards
+    }
+
+    fn all_shards(&self) -> impl Iterator<Item = &Shard> {
+        let shards = self.shards.iter().chain(&self.pool_shards);
+        shards.map(Arc::as_ref)
     }
 
     /// A load came to its end with this result.
@@ -100,7 +124,7 @@ impl Metrics {
     }
 
     fn families(&self) -> Vec<proto::MetricFamily> {
-        let decision_durations = self.shards.iter().map(|shard| shard.decision_duration());
+        let decision_durations = self.all_shards().map(Shard::decision_duration);
         let mut families = vec![
             self.decisions(),
             histogram(
@@ -117,13 +141,14 @@ impl Metrics {
         ];
         families.extend(self.requests());
         families.extend(self.connections());
+        families.extend(self.pool());
         families.extend(self.loads());
         families.extend(self.process.collect());
         families
     }
 
     fn sum(&self, count: impl Fn(&Shard) -> u64) -> u64 {
-        self.shards.iter().map(|shard| count(shard)).sum()
+        self.all_shards().map(count).sum()
     }
 
     fn decisions(&self) -> proto::MetricFamily {
@@ -154,7 +179,7 @@ impl Metrics {
             .iter()
             .map(|(api, code, count)| (vec![("api", api.name()), ("code", code.as_str())], *count));
         let durations = Api::ALL.map(|api| {
-            let parts = self.shards.iter().map(|shard| shard.request_duration(api));
+            let parts = self.all_shards().map(|shard| shard.request_duration(api));
             (vec![("api", api.name())], Histogram::sum(parts))
         });
         #[expect(clippy::cast_precision_loss, reason = "far below 2^53")]
@@ -197,6 +222,23 @@ impl Metrics {
                 "callgate_request_panics_total",
                 "Requests that met a bug and were answered with status 500.",
                 [(vec![], self.sum(Shard::panics))],
+            ),
+        ]
+    }
+
+    fn pool(&self) -> [proto::MetricFamily; 2] {
+        #[expect(clippy::cast_precision_loss, reason = "far below 2^53")]
+        let waiting = self.pool_waiting.load(Relaxed) as f64;
+        [
+            gauge(
+                "callgate_pool_queue_length",
+                "Searches, explanations and large batches that wait for a thread of the pool.",
+                [(vec![], waiting)],
+            ),
+            counter(
+                "callgate_pool_refused_total",
+                "Searches, explanations and large batches turned away because too many waited.",
+                [(vec![], self.pool_refused.load(Relaxed))],
             ),
         ]
     }
@@ -269,7 +311,7 @@ mod tests {
 
     #[test]
     fn every_label_set_stands_at_zero_from_the_start() {
-        let text = Metrics::new(2, ["activated", "failed_tests"])
+        let text = Metrics::new(2, 1, ["activated", "failed_tests"])
             .text(Vec::new())
             .unwrap();
         for line in [
@@ -286,8 +328,8 @@ mod tests {
 
     #[test]
     fn shards_are_summed() {
-        let metrics = Metrics::new(3, []);
-        for shard in metrics.shards() {
+        let metrics = Metrics::new(2, 1, []);
+        for shard in metrics.all_shards() {
             shard.request_began();
             shard.decided(Api::Evaluation, &Reason::Granted);
             shard.request_answered(Api::Evaluation, Code::Ok, Duration::from_micros(7));

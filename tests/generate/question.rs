@@ -62,6 +62,88 @@ impl Question {
     }
 }
 
+/// Queries whose texts and properties lie one behind the other, as those of requests that were just
+/// read do: what is measured then is the decision, not the fetching of scattered questions.
+/// They are never freed.
+pub fn packed(questions: &[Question]) -> Vec<Query<'static>> {
+    let mut texts = String::new();
+    for question in questions {
+        question.each_text(&mut |text| texts.push_str(text));
+    }
+    let mut rest: &'static str = texts.leak();
+    let mut take = move |text: &str| {
+        let (taken, after) = rest.split_at(text.len());
+        rest = after;
+        taken
+    };
+    questions
+        .iter()
+        .map(|question| question.pack(&mut take))
+        .collect()
+}
+
+impl Question {
+    fn each_text(&self, each: &mut impl FnMut(&str)) {
+        for text in [
+            &self.subject[0],
+            &self.subject[1],
+            &self.action,
+            &self.resource[0],
+            &self.resource[1],
+        ] {
+            each(text);
+        }
+        for properties in [&self.resource_properties, &self.context] {
+            for (name, value) in properties.iter() {
+                each(name);
+                each(value.as_str().unwrap_or_default());
+            }
+        }
+    }
+
+    /// Usual questions alone: texts as properties, and no more than that.
+    fn pack(&self, take: &mut impl FnMut(&str) -> &'static str) -> Query<'static> {
+        let [kind, id] = [0, 1].map(|n| take(&self.subject[n]));
+        let action = take(&self.action);
+        let [resource_kind, resource_id] = [0, 1].map(|n| take(&self.resource[n]));
+        let mut pack = |properties: &Properties<'_>| -> &'static Properties<'static> {
+            let members = properties.iter();
+            let members = members.map(|(name, value)| {
+                (
+                    take(name).into(),
+                    take(value.as_str().unwrap_or_default()).into(),
+                )
+            });
+            Box::leak(Box::new(
+                Properties::new(members.collect()).unwrap_or_default(),
+            ))
+        };
+        let resource_properties = pack(&self.resource_properties);
+        let context = pack(&self.context);
+        static NOTHING: Properties<'static> = Properties::EMPTY;
+        Query {
+            subject: Entity {
+                kind,
+                id,
+                properties: &NOTHING,
+            },
+            action: Action {
+                name: action,
+                properties: &NOTHING,
+            },
+            resource: Entity {
+                kind: resource_kind,
+                id: resource_id,
+                properties: resource_properties,
+            },
+            context,
+            section: false,
+            test_role: None,
+            now: self.now,
+        }
+    }
+}
+
 fn entity_of<'a>(of: &'a [String; 2], properties: &'a Properties<'a>) -> Entity<'a> {
     Entity {
         kind: &of[0],

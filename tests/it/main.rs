@@ -16,18 +16,30 @@ mod admin;
 mod agreement;
 /// Requests that are none, each row of the contract's table.
 mod bad_input;
+/// Several checks in one request.
+mod batch;
 /// Worked cases of the decision model.
 mod cases;
 /// The subcommands, as processes.
 mod cli;
 /// What `serve` is told, over the binary.
 mod config;
+/// The standard's conformance scenario.
+mod conformance;
+/// Differences between sources.
+mod diff;
+/// Where callers find the interfaces.
+mod discovery;
+/// Explanations over HTTP, and the pool that gives them.
+mod explain_http;
 /// Filters against checks.
 mod filter;
 /// A policy tree on disk, and a watcher over it.
 mod fixture;
 #[path = "../generate/mod.rs"]
 mod generate;
+/// The OpenAPI file against the code.
+mod openapi;
 /// Policy files that are right: read as they are meant.
 mod policy;
 /// Policy files that are wrong: what is said of them.
@@ -36,6 +48,8 @@ mod policy_errors;
 mod policy_examples;
 /// Searches against checks.
 mod search;
+/// Searches over HTTP, page by page.
+mod search_http;
 /// The whole of `serve`, as a process over a policy tree.
 mod serve;
 /// The decision listener.

@@ -42,8 +42,10 @@ pub(crate) struct Service {
 /// How a service is started.
 pub(crate) struct Start {
     pub(crate) workers: usize,
+    pub(crate) pool_threads: usize,
     pub(crate) limits: Limits,
     pub(crate) default_company: Option<String>,
+    pub(crate) public_url: Option<String>,
     pub(crate) unix: Option<PathBuf>,
 }
 
@@ -67,6 +69,7 @@ impl Start {
     pub(crate) fn new() -> Self {
         Self {
             workers: 2,
+            pool_threads: 1,
             limits: Limits {
                 connections_max: 1_000,
                 requests_max: 1_000,
@@ -74,8 +77,10 @@ impl Start {
                 body_timeout: Duration::from_secs(10),
                 idle_timeout: Duration::from_secs(60),
                 drain_timeout: Duration::from_secs(5),
+                ..Limits::default()
             },
             default_company: None,
+            public_url: None,
             unix: None,
         }
     }
@@ -98,12 +103,13 @@ impl Start {
     pub(crate) fn serve_nobody(self) -> Service {
         let companies = Arc::new(Companies::default());
         let readiness = Arc::new(Readiness::default());
-        let metrics = Arc::new(Metrics::new(self.workers, ["activated"]));
+        let metrics = Arc::new(Metrics::new(self.workers, self.pool_threads, ["activated"]));
         let (stop, stopping) = oneshot::channel();
         let (reloaded, reloads) = mpsc::channel();
         let server = Server {
             companies: Arc::clone(&companies),
             default_company: self.default_company,
+            public_url: self.public_url.map(|url| url.parse().unwrap()),
             metrics: Arc::clone(&metrics),
             readiness: Arc::clone(&readiness),
             reload: ReloadHandle::new(move |options| {
@@ -152,6 +158,14 @@ impl Service {
         revision
     }
 
+    /// Makes the policy of these files decide.
+    pub(crate) fn publish_files(&self, company: &str, files: &Files) {
+        let reading = callgate::policy::read_company(files, company);
+        let policy = reading.map_err(|errors| errors.to_string()).unwrap().policy;
+        let snapshot = Snapshot::compile(&policy).unwrap();
+        self.companies.publish(Arc::new(snapshot));
+    }
+
     pub(crate) fn connect(&self) -> Client {
         Client::connect(&self.address)
     }
@@ -164,6 +178,20 @@ impl Service {
     /// One check of the company `acme`.
     pub(crate) fn check(&self, body: &str) -> Answer {
         self.ask(check("acme", body))
+    }
+
+    /// One request of the company `acme` with a JSON body.
+    pub(crate) fn post(&self, path: &str, body: &str) -> Answer {
+        self.ask(post("acme", path, body))
+    }
+
+    /// The value of a metric, by its line without the value.
+    pub(crate) fn metric(&self, name: &str) -> u64 {
+        let text = self.metrics.text(Vec::new()).unwrap();
+        let mut lines = text.lines().filter_map(|line| line.rsplit_once(' '));
+        let found = lines.find(|(is, _)| *is == name);
+        let (_, value) = found.unwrap_or_else(|| panic!("no `{name}` in:\n{text}"));
+        value.parse().unwrap()
     }
 
     /// One look at the admin listener.
@@ -220,6 +248,13 @@ impl<S: Read + Write> Client<S> {
         self.answer()
     }
 
+    /// The next byte.
+    pub(crate) fn byte(&mut self) -> u8 {
+        let mut byte = [0];
+        self.stream.read_exact(&mut byte).unwrap();
+        byte[0]
+    }
+
     pub(crate) fn answer(&mut self) -> Answer {
         self.try_answer().expect("an answer")
     }
@@ -265,6 +300,11 @@ impl Answer {
         self.headers.get(name).map_or("", String::as_str)
     }
 
+    /// The body as JSON.
+    pub(crate) fn json(&self) -> serde_json::Value {
+        serde_json::from_str(&self.body).unwrap_or_else(|_| panic!("no JSON: {self:?}"))
+    }
+
     /// The code of an error's body.
     pub(crate) fn code(&self) -> String {
         let body: serde_json::Value = serde_json::from_str(&self.body).unwrap_or_default();
@@ -286,7 +326,12 @@ pub(crate) fn request(method: &str, path: &str, headers: &[&str], body: &str) ->
 
 /// A check of a company.
 pub(crate) fn check(company: &str, body: &str) -> String {
-    let path = format!("/{company}/access/v1/evaluation");
+    post(company, "/access/v1/evaluation", body)
+}
+
+/// A request of a company with a JSON body.
+pub(crate) fn post(company: &str, path: &str, body: &str) -> String {
+    let path = format!("/{company}{path}");
     request("POST", &path, &["Content-Type: application/json"], body)
 }
 

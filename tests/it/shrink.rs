@@ -20,7 +20,7 @@ pub(crate) fn shrink(mut case: Value, fails: &dyn Fn(&Value) -> bool) -> Value {
 }
 
 /// Pointers to all members and items, outer ones first.
-fn removable(value: &Value, at: String, paths: &mut Vec<String>) {
+pub(crate) fn removable(value: &Value, at: String, paths: &mut Vec<String>) {
     let children: Vec<(String, &Value)> = match value {
         Value::Array(items) => items
             .iter()
@@ -41,7 +41,7 @@ fn removable(value: &Value, at: String, paths: &mut Vec<String>) {
     }
 }
 
-fn remove(value: &mut Value, path: &str) {
+pub(crate) fn remove(value: &mut Value, path: &str) {
     let Some((parent, name)) = path.rsplit_once('/') else {
         return;
     };

@@ -8,7 +8,7 @@ const CHECK: &str = r#"{"subject":{"type":"user","id":"olga"},"action":{"name":"
 /// What reading and checking a body comes to: `Ok`, or the code and message.
 fn outcome(body: &str) -> Result<(), (RefusalCode, String)> {
     let read = EvaluationRequest::read(body.as_bytes());
-    let checked = read.and_then(|request| request.check(Timestamp(0)).map(drop));
+    let checked = read.and_then(|request| request.parts().check(Timestamp(0)).map(drop));
     checked.map_err(|refusal| (refusal.code, refusal.message.into_owned()))
 }
 
@@ -20,7 +20,7 @@ fn with(members: &str) -> String {
 #[test]
 fn strings_are_borrowed_from_the_body() {
     let request = EvaluationRequest::read(CHECK.as_bytes()).unwrap();
-    let query = *request.check(Timestamp(7)).unwrap().query();
+    let query = *request.parts().check(Timestamp(7)).unwrap().query();
     assert!(
         CHECK
             .as_bytes()
@@ -39,7 +39,13 @@ fn escapes_are_undone() {
         .replace("\"id\"", r#""i\u0064""#);
     let request = EvaluationRequest::read(body.as_bytes()).unwrap();
     assert_eq!(
-        request.check(Timestamp(0)).unwrap().query().subject.id,
+        request
+            .parts()
+            .check(Timestamp(0))
+            .unwrap()
+            .query()
+            .subject
+            .id,
         "olga"
     );
 }
@@ -48,7 +54,7 @@ fn escapes_are_undone() {
 fn options_are_no_part_of_the_context() {
     let body = with(r#""context":{"ip":"::1","callgate":{"explain":true,"min_generation":3}}"#);
     let request = EvaluationRequest::read(body.as_bytes()).unwrap();
-    let check = request.check(Timestamp(0)).unwrap();
+    let check = request.parts().check(Timestamp(0)).unwrap();
     assert!(check.explain);
     assert_eq!(check.min_generation, Some(3));
     assert_eq!(check.query().context.get("callgate"), None);
@@ -117,7 +123,7 @@ fn a_name_stands_once_in_an_object_however_it_is_written() {
 fn numbers_are_doubles() {
     let body = with(r#""context":{"a":0.1,"b":12345678901234567890123,"c":-0.0}"#);
     let request = EvaluationRequest::read(body.as_bytes()).unwrap();
-    let check = request.check(Timestamp(0)).unwrap();
+    let check = request.parts().check(Timestamp(0)).unwrap();
     let number = |name| check.query().context.get(name).cloned();
     assert_eq!(number("a"), Some(Value::Number(0.1)));
     assert_eq!(
@@ -141,7 +147,7 @@ fn numbers_are_read_to_the_last_bit() {
         }
         let body = with(&format!(r#""context":{{"a":{number:e}}}"#));
         let request = EvaluationRequest::read(body.as_bytes()).unwrap();
-        let check = request.check(Timestamp(0)).unwrap();
+        let check = request.parts().check(Timestamp(0)).unwrap();
         assert_eq!(check.query().context.get("a"), Some(&Value::Number(number)));
     }
 }

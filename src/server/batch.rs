@@ -1,0 +1,353 @@
+//! AuthZEN evaluations: several checks in one request, all answered from one snapshot.
+
+use std::borrow::Cow;
+use std::time::SystemTime;
+
+use hyper::body::Incoming;
+use hyper::header::HeaderMap;
+use serde::de::{MapAccess, SeqAccess};
+
+use super::authzen::{self, Asker, Explain, Said};
+use super::desk::Desk;
+use super::evaluation::{EvaluationRequest, Parts, asks_to_explain, names_generation};
+use super::expect::{self, optional, wrong};
+use super::json::{Member, Name, Names, Read, Shape, Text, put, shorten, skip_items};
+use super::respond::{Answer, Decisions, Refusal, RefusalCode};
+use super::worker::Worker;
+use crate::config::BATCH_ITEMS_MAX;
+use crate::model::Timestamp;
+use crate::telemetry::Api;
+
+/// Items of a batch that a worker answers; larger ones go to the pool.
+const WORKER_ITEMS_MAX: usize = 64;
+
+/// Bytes of a batch that a worker reads; larger ones go to the pool.
+const WORKER_BYTES_MAX: usize = 64 << 10;
+
+/// A batch as it came.
+#[derive(Debug, Default)]
+struct BatchRequest<'a> {
+    /// What items leave out; and the one check, if there are none.
+    defaults: EvaluationRequest<'a>,
+    evaluations: Member<Items<'a>>,
+    options: Member<OptionsBody<'a>>,
+}
+
+/// The items of a batch.
+#[derive(Debug, Default)]
+struct Items<'a> {
+    /// The first of them, up to [`BATCH_ITEMS_MAX`].
+    list: Vec<Member<EvaluationRequest<'a>>>,
+    count: usize,
+}
+
+#[derive(Debug)]
+struct OptionsBody<'a> {
+    semantic: Member<Cow<'a, str>>,
+}
+
+/// When a batch is answered before its end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Semantic {
+    ExecuteAll,
+    DenyOnFirstDeny,
+    PermitOnFirstPermit,
+}
+
+/// A batch in which nothing but single items may be wrong.
+struct Batch<'r, 'a> {
+    defaults: &'r EvaluationRequest<'a>,
+    items: Vec<&'r EvaluationRequest<'a>>,
+    semantic: Semantic,
+}
+
+/// What a request to this interface comes to.
+enum Asked<'r, 'a> {
+    /// No items: a check.
+    One(&'r EvaluationRequest<'a>),
+    Several(Batch<'r, 'a>),
+}
+
+/// Answers a batch for the company that the path names, or for the one there is.
+pub(super) async fn evaluations(
+    worker: &Worker,
+    company: Option<&str>,
+    headers: &HeaderMap,
+    body: &mut Incoming,
+) -> Answer {
+    let said = match authzen::read(worker, headers, body).await {
+        Ok(said) => said,
+        Err(answer) => return answer,
+    };
+    if !said.as_ref().is_ok_and(|body| is_large(body)) {
+        let desk = worker.desk();
+        let here = desk.caught(|| answer(desk, company, &said, Explain::Elsewhere));
+        if let Some(answer) = here {
+            return answer;
+        }
+    }
+    let company = company.map(str::to_owned);
+    let question = move |desk: &Desk| answer(desk, company.as_deref(), &said, Explain::IfAsked);
+    worker.pool().ask(question).await
+}
+
+/// Whether a batch is not for a worker.
+fn is_large(body: &[u8]) -> bool {
+    body.len() > WORKER_BYTES_MAX || longest_array(body) > WORKER_ITEMS_MAX
+}
+
+/// The request's one look at its company's snapshot, and all that is done with it. `None`: it is
+/// to be answered elsewhere.
+fn answer(desk: &Desk, company: Option<&str>, said: &Said, explain: Explain) -> Option<Answer> {
+    let request = said.as_deref().map_err(Clone::clone);
+    let request = request.and_then(expect::body::<BatchRequest<'_>>);
+    let asked = request.as_ref().map_err(Clone::clone);
+    let asked = asked.and_then(|request| request.asked(desk.limits().batch_items_max));
+    let any = |is: fn(Parts<'_, '_>) -> bool| asked.as_ref().is_ok_and(|asked| asked.any(is));
+    if explain == Explain::Elsewhere && any(asks_to_explain) {
+        return None;
+    }
+    let awaits = any(names_generation);
+    let generation = awaits.then(|| desk.generation(company)).flatten();
+    let now = Timestamp::from(SystemTime::now());
+    Some(desk.answer(company, |snapshot| {
+        let asker = Asker {
+            desk,
+            api: Api::Evaluations,
+            snapshot,
+            generation,
+            explain,
+            now,
+        };
+        match asked? {
+            Asked::One(request) => asker.answer(request.parts()),
+            Asked::Several(batch) => Ok(Answer::batch(batch.decide(&asker))),
+        }
+    }))
+}
+
+// === impl Batch ===
+
+impl Batch<'_, '_> {
+    /// Decides the items in their order, up to the one that stops the batch.
+    fn decide(&self, asker: &Asker<'_>) -> Decisions {
+        let mut decisions = Decisions::with_capacity(self.items.len());
+        for item in &self.items {
+            let outcome = asker.decide(item.parts_over(self.defaults));
+            match &outcome {
+                Err(refusal) => decisions.refused(refusal),
+                Ok(outcome) => match &outcome.explanation {
+                    None => decisions.decision(outcome.allowed),
+                    Some(explanation) => {
+                        let revision = asker.snapshot.revision();
+                        decisions.explained(outcome.allowed, explanation, revision);
+                    }
+                },
+            }
+            let allowed = outcome.is_ok_and(|outcome| outcome.allowed);
+            if self.semantic.stops_at(allowed) {
+                break;
+            }
+        }
+        decisions
+    }
+}
+
+// === impl BatchRequest ===
+
+impl<'a> BatchRequest<'a> {
+    fn asked(&self, items_max: usize) -> Result<Asked<'_, 'a>, Refusal> {
+        let items = optional(&self.evaluations, "`evaluations`", "an array")?;
+        let Some(items) = items.filter(|items| items.count > 0) else {
+            return Ok(Asked::One(&self.defaults));
+        };
+        let semantic = match optional(&self.options, "`options`", "an object")? {
+            None => Semantic::ExecuteAll,
+            Some(options) => options.semantic()?,
+        };
+        if items.count > items_max {
+            let count = items.count;
+            let message = format!("`evaluations` has {count} items, at most {items_max}");
+            return Err(Refusal::bad(RefusalCode::TooManyItems, message));
+        }
+        self.defaults.are_objects()?;
+        let objects = items.list.iter().enumerate();
+        let objects = objects.map(|(at, item)| match item {
+            Member::Is(item) => Ok(item),
+            Member::Absent => Err(wrong(&path(at), "an object", "null")),
+            Member::Wrong(found) => Err(wrong(&path(at), "an object", found)),
+        });
+        Ok(Asked::Several(Batch {
+            defaults: &self.defaults,
+            items: objects.collect::<Result<_, _>>()?,
+            semantic,
+        }))
+    }
+}
+
+fn path(at: usize) -> String {
+    format!("`evaluations[{at}]`")
+}
+
+impl<'de> Shape<'de> for BatchRequest<'de> {
+    type Out = Self;
+
+    fn object<A: MapAccess<'de>>(members: A, levels: u8) -> Result<Option<Self>, A::Error> {
+        let (mut evaluations, mut options) = (None, None);
+        let defaults = EvaluationRequest::and(members, levels, |name, members| {
+            match name {
+                "evaluations" => put::<Items<'_>, A>(&mut evaluations, name, members, levels)?,
+                "options" => put::<OptionsBody<'_>, A>(&mut options, name, members, levels)?,
+                _ => return Ok(false),
+            }
+            Ok(true)
+        })?;
+        Ok(Some(Self {
+            defaults,
+            evaluations: evaluations.unwrap_or_default(),
+            options: options.unwrap_or_default(),
+        }))
+    }
+}
+
+// === impl Items ===
+
+impl<'de> Shape<'de> for Items<'de> {
+    type Out = Self;
+
+    fn array<A: SeqAccess<'de>>(mut items: A, levels: u8) -> Result<Option<Self>, A::Error> {
+        let mut list = Vec::new();
+        while list.len() < BATCH_ITEMS_MAX {
+            let read = Read::<EvaluationRequest<'_>>::within(levels);
+            let Some(item) = items.next_element_seed(read)? else {
+                let count = list.len();
+                return Ok(Some(Self { list, count }));
+            };
+            list.push(item);
+        }
+        let count = list.len() + skip_items(items, levels)?;
+        Ok(Some(Self { list, count }))
+    }
+}
+
+// === impl OptionsBody ===
+
+impl OptionsBody<'_> {
+    fn semantic(&self) -> Result<Semantic, Refusal> {
+        let path = "`options.evaluations_semantic`";
+        match optional(&self.semantic, path, "a string")?.map(Cow::as_ref) {
+            None | Some("execute_all") => Ok(Semantic::ExecuteAll),
+            Some("deny_on_first_deny") => Ok(Semantic::DenyOnFirstDeny),
+            Some("permit_on_first_permit") => Ok(Semantic::PermitOnFirstPermit),
+            Some(other) => {
+                let known = "execute_all, deny_on_first_deny, permit_on_first_permit";
+                let message = format!("{path} is `{}`: there are {known}", shorten(other));
+                Err(Refusal::bad(RefusalCode::UnknownSemantic, message))
+            }
+        }
+    }
+}
+
+impl<'de> Shape<'de> for OptionsBody<'de> {
+    type Out = Self;
+
+    fn object<A: MapAccess<'de>>(mut members: A, levels: u8) -> Result<Option<Self>, A::Error> {
+        let mut semantic = None;
+        let mut others = Names::default();
+        while let Some(name) = members.next_key_seed(Name)? {
+            match &*name {
+                "evaluations_semantic" => {
+                    put::<Text, A>(&mut semantic, &name, &mut members, levels)?;
+                }
+                _ => others.skip(name, &mut members, levels)?,
+            }
+        }
+        others.finish()?;
+        Ok(Some(Self {
+            semantic: semantic.unwrap_or_default(),
+        }))
+    }
+}
+
+// === impl Asked, Semantic ===
+
+impl Asked<'_, '_> {
+    /// Whether some check is so.
+    fn any(&self, is: fn(Parts<'_, '_>) -> bool) -> bool {
+        match self {
+            Self::One(request) => is(request.parts()),
+            Self::Several(batch) => {
+                let mut items = batch.items.iter();
+                items.any(|item| is(item.parts_over(batch.defaults)))
+            }
+        }
+    }
+}
+
+impl Semantic {
+    const fn stops_at(self, allowed: bool) -> bool {
+        match self {
+            Self::ExecuteAll => false,
+            Self::DenyOnFirstDeny => !allowed,
+            Self::PermitOnFirstPermit => allowed,
+        }
+    }
+}
+
+/// The items of the longest array that is a member of the body: found without reading it, so that
+/// a batch is read once, on the thread that answers it. Of what is no JSON it says something.
+fn longest_array(body: &[u8]) -> usize {
+    let (mut longest, mut items) = (0, 0);
+    let (mut depth, mut in_array) = (0_usize, false);
+    let mut bytes = body.iter();
+    while let Some(byte) = bytes.next() {
+        match byte {
+            b'"' => {
+                // To the end of the text; what a backslash escapes does not end it.
+                while let Some(byte) = bytes.next() {
+                    match byte {
+                        b'\\' => drop(bytes.next()),
+                        b'"' => break,
+                        _ => {}
+                    }
+                }
+            }
+            b'{' | b'[' => {
+                depth += 1;
+                if depth == 2 {
+                    (in_array, items) = (*byte == b'[', 1);
+                }
+            }
+            b'}' | b']' => depth = depth.saturating_sub(1),
+            b',' if depth == 2 && in_array => {
+                items += 1;
+                longest = longest.max(items);
+            }
+            _ => {}
+        }
+    }
+    longest
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_longest_array_is_found_without_reading() {
+        for (body, items) in [
+            (r#"{"evaluations":[{},{},{}]}"#, 3),
+            (r#"{"evaluations":[{"a":[1,2,3,4],"b":1},{}]}"#, 2),
+            (r#"{"a":{"b":1,"c":2,"d":3},"evaluations":[{},{}]}"#, 2),
+            (
+                r#"{"a":",,[,","evaluations":["\",,,",{}],"b":[[1,2,3]]}"#,
+                2,
+            ),
+            (r#"{"a":1,"b":2}"#, 0),
+            ("[[,,,", 4),
+            ("\"", 0),
+        ] {
+            assert_eq!(longest_array(body.as_bytes()), items, "{body}");
+        }
+    }
+}

@@ -1,0 +1,183 @@
+//! A desk: what answering takes, for one thread, a worker or one of the pool.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::time::Instant;
+
+use super::page::Key;
+use super::respond::{Answer, Headers, Refusal, RefusalCode};
+use super::{Readiness, Shared};
+use crate::companies::Current;
+use crate::config::{Limits, PublicUrl};
+use crate::decide;
+use crate::model::{Query, Reason};
+use crate::snapshot::Snapshot;
+use crate::telemetry::{Api, Code, Metrics, Shard};
+
+/// What answers for one thread. Nothing of it is written by another.
+pub(super) struct Desk {
+    shared: Arc<Shared>,
+    metrics: Arc<Shard>,
+    headers: Headers,
+}
+
+// === impl Desk ===
+
+impl Desk {
+    /// For the thread of this number, which counts in `metrics`.
+    pub(super) fn new(shared: Arc<Shared>, metrics: Arc<Shard>, number: usize) -> Self {
+        Self {
+            shared,
+            metrics,
+            headers: Headers::new(number),
+        }
+    }
+
+    /// The answer, or status 500 if making it meets a bug: nothing that is shared is left half
+    /// changed by that, since an answer changes nothing but counts.
+    pub(super) fn caught<A: From<Answer>>(&self, answer: impl FnOnce() -> A) -> A {
+        catch_unwind(AssertUnwindSafe(answer)).unwrap_or_else(|_| {
+            self.metrics.panicked();
+            let message = "this is a bug in callgate; its log has more";
+            let refusal = Refusal::new(Code::Internal, RefusalCode::Internal, message);
+            Answer::from(refusal).into()
+        })
+    }
+
+    /// A request's one look at its company's snapshot, and the answer made of it; or why there is
+    /// none.
+    pub(super) fn answer(
+        &self,
+        company: Option<&str>,
+        make: impl FnOnce(&Snapshot) -> Result<Answer, Refusal>,
+    ) -> Answer {
+        self.with_company(company, |current| {
+            let snapshot = match current {
+                Current::Active(snapshot) => snapshot,
+                Current::Inactive => return no_snapshot().into(),
+                Current::Unknown if self.readiness().is_starting() => return no_snapshot().into(),
+                Current::Unknown => return unknown(company).into(),
+            };
+            make(snapshot)
+                .unwrap_or_else(Answer::from)
+                .of_revision(self.headers.revision(snapshot.revision()))
+        })
+    }
+
+    /// Decides, counts it, and takes the time of a few.
+    pub(super) fn decide<'s>(
+        &self,
+        api: Api,
+        snapshot: &'s Snapshot,
+        query: &Query<'_>,
+    ) -> Reason<'s> {
+        let reason = if self.metrics.samples_next() {
+            let began = Instant::now();
+            let reason = decide::check(snapshot, query);
+            self.metrics.decision_took(began.elapsed());
+            reason
+        } else {
+            decide::check(snapshot, query)
+        };
+        self.metrics.decided(api, &reason);
+        reason
+    }
+
+    /// Calls `read` with what stands for the company that is named, for the default one, or for
+    /// the only one.
+    pub(super) fn with_company<R>(
+        &self,
+        company: Option<&str>,
+        read: impl FnOnce(Current<'_>) -> R,
+    ) -> R {
+        match company.or(self.shared.default_company.as_deref()) {
+            Some(company) => self.shared.companies.with(company, read),
+            None => self.shared.companies.with_only(read),
+        }
+    }
+
+    /// The generation of what decides for the company, if it has one. To be asked before the
+    /// snapshot is looked at: so that one is not older than what is promised here.
+    pub(super) fn generation(&self, company: Option<&str>) -> Option<u64> {
+        let companies = &self.shared.companies;
+        let company = match company.or(self.shared.default_company.as_deref()) {
+            Some(company) => company.to_owned(),
+            None => companies.names().into_iter().next().unwrap_or_default(),
+        };
+        companies.status(&company)?.generation
+    }
+
+    pub(super) fn limits(&self) -> &Limits {
+        &self.shared.limits
+    }
+
+    pub(super) fn public_url(&self) -> Option<&PublicUrl> {
+        self.shared.public_url.as_ref()
+    }
+
+    pub(super) fn page_key(&self) -> &Key {
+        &self.shared.page_key
+    }
+
+    pub(super) fn metrics(&self) -> &Shard {
+        &self.metrics
+    }
+
+    pub(super) fn all_metrics(&self) -> &Metrics {
+        &self.shared.metrics
+    }
+
+    pub(super) const fn headers(&self) -> &Headers {
+        &self.headers
+    }
+
+    pub(super) fn readiness(&self) -> &Readiness {
+        &self.shared.readiness
+    }
+}
+
+// === why there is no decision ===
+
+#[cold]
+pub(super) fn unknown(company: Option<&str>) -> Refusal {
+    let message = match company {
+        Some(_) => "there is no company of this name",
+        None => "there is not exactly one company: name it, as in /COMPANY/access/v1/evaluation",
+    };
+    Refusal::new(Code::NotFound, RefusalCode::UnknownCompany, message)
+}
+
+#[cold]
+pub(super) fn no_snapshot() -> Refusal {
+    let message = "nothing of this company's policy was ever activated";
+    Refusal::new(Code::Unavailable, RefusalCode::NoActiveSnapshot, message)
+}
+
+/// Whether what decides has reached the generation that is asked for.
+pub(super) fn reach(reached: Option<u64>, least: Option<u64>) -> Result<(), Refusal> {
+    match least {
+        Some(_) if reached < least => Err(not_reached()),
+        _ => Ok(()),
+    }
+}
+
+#[cold]
+fn not_reached() -> Refusal {
+    let message = "what decides is older than `context.callgate.min_generation`";
+    let code = RefusalCode::GenerationNotReached;
+    Refusal::new(Code::Unavailable, code, message)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::companies::Companies;
+
+    #[test]
+    fn a_bug_costs_its_own_request_alone() {
+        let shared = Arc::new(Shared::for_test(Companies::default()));
+        let desk = Desk::new(shared, Arc::default(), 0);
+        let answer: Answer = desk.caught(|| panic!("a bug, on purpose"));
+        assert_eq!((answer.code, desk.metrics().panics()), (Code::Internal, 1));
+    }
+}

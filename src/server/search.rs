@@ -1,0 +1,125 @@
+//! AuthZEN search: which subjects, which resources, which actions. All of it runs on the pool.
+
+use std::time::SystemTime;
+
+use hyper::body::Incoming;
+use hyper::header::HeaderMap;
+use serde::de::MapAccess;
+
+use super::authzen::{self, Said};
+use super::desk::{Desk, reach};
+use super::evaluation::{EvaluationRequest, Sought, names_generation};
+use super::expect;
+use super::json::{Member, Shape, put};
+use super::page::{PageBody, Sealer};
+use super::respond::{Answer, Refusal};
+use super::worker::Worker;
+use crate::decide::search;
+use crate::model::{Query, Timestamp};
+use crate::snapshot::Snapshot;
+use crate::telemetry::Api;
+
+/// A search as it came.
+#[derive(Debug)]
+struct SearchRequest<'a> {
+    question: EvaluationRequest<'a>,
+    page: Member<PageBody<'a>>,
+}
+
+/// Answers a search for the company that the path names, or for the one there is.
+pub(super) async fn search(
+    worker: &Worker,
+    sought: Sought,
+    company: Option<&str>,
+    headers: &HeaderMap,
+    body: &mut Incoming,
+) -> Answer {
+    let said = match authzen::read(worker, headers, body).await {
+        Ok(said) => said,
+        Err(answer) => return answer,
+    };
+    let company = company.map(str::to_owned);
+    let question = move |desk: &Desk| Some(answer(desk, sought, company.as_deref(), &said));
+    worker.pool().ask(question).await
+}
+
+/// The request's one look at its company's snapshot, and all that is done with it.
+fn answer(desk: &Desk, sought: Sought, company: Option<&str>, said: &Said) -> Answer {
+    let request = said.as_deref().map_err(Clone::clone);
+    let request = request.and_then(expect::body::<SearchRequest<'_>>);
+    let awaits = (request.as_ref()).is_ok_and(|request| names_generation(request.question.parts()));
+    let generation = awaits.then(|| desk.generation(company)).flatten();
+    desk.answer(company, |snapshot| {
+        found(
+            desk,
+            sought,
+            snapshot,
+            generation,
+            request.as_ref().map_err(Clone::clone)?,
+        )
+    })
+}
+
+fn found(
+    desk: &Desk,
+    sought: Sought,
+    snapshot: &Snapshot,
+    generation: Option<u64>,
+    request: &SearchRequest<'_>,
+) -> Result<Answer, Refusal> {
+    let now = Timestamp::from(SystemTime::now());
+    let check = request.question.parts().check_but(Some(sought), now)?;
+    let page = PageBody::asked(&request.page)?;
+    reach(generation, check.min_generation)?;
+    let query = check.query();
+    let sealer = Sealer::new(desk.page_key(), sought.api(), snapshot.company(), query);
+    let place = sealer.open(page)?;
+    let (find, kind): (Find, _) = match sought {
+        Sought::Subject => (search::subjects, Some(query.subject.kind)),
+        Sought::Resource => (search::resources, Some(query.resource.kind)),
+        Sought::Action => (search::actions, None),
+    };
+    let page = find(snapshot, query, place.window());
+    let next = page
+        .more
+        .then(|| sealer.token(&place.next(page.results.last().copied())));
+    Ok(Answer::found(
+        kind,
+        &page.results,
+        &next.unwrap_or_default(),
+    ))
+}
+
+type Find = for<'s> fn(&'s Snapshot, &Query<'_>, search::Window<'_>) -> search::Page<'s>;
+
+// === impl Sought ===
+
+impl Sought {
+    const fn api(self) -> Api {
+        match self {
+            Self::Subject => Api::SearchSubject,
+            Self::Resource => Api::SearchResource,
+            Self::Action => Api::SearchAction,
+        }
+    }
+}
+
+// === impl SearchRequest ===
+
+impl<'de> Shape<'de> for SearchRequest<'de> {
+    type Out = Self;
+
+    fn object<A: MapAccess<'de>>(members: A, levels: u8) -> Result<Option<Self>, A::Error> {
+        let mut page = None;
+        let question = EvaluationRequest::and(members, levels, |name, members| {
+            if name != "page" {
+                return Ok(false);
+            }
+            put::<PageBody<'_>, A>(&mut page, name, members, levels).map(|()| true)
+        })?;
+        Ok(Some(Self {
+            question,
+            page: page.unwrap_or_default(),
+        }))
+    }
+}
