@@ -7,6 +7,7 @@
 mod check;
 mod condition;
 mod explain;
+pub mod filter;
 mod replay;
 mod resource;
 mod roles;

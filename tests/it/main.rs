@@ -32,6 +32,8 @@ mod diff;
 mod discovery;
 /// Explanations over HTTP, and the pool that gives them.
 mod explain_http;
+/// Filters against checks.
+mod filter;
 /// A policy tree on disk, and a watcher over it.
 mod fixture;
 #[path = "../generate/mod.rs"]
@@ -56,6 +58,8 @@ mod serve;
 mod server;
 /// A service to test, and a client that sees every byte.
 mod service;
+/// Failing cases, cut down.
+mod shrink;
 /// Changes made in every way, and that they are live.
 mod swap;
 /// Rules of the house.

@@ -280,11 +280,10 @@ impl Cell {
 impl Texts {
     fn number(&mut self, text: String) -> u32 {
         let next = self.texts.len() as u32;
-        let number = *self.places.entry(text).or_insert_with_key(|text| {
+        *self.places.entry(text).or_insert_with_key(|text| {
             self.texts.push(text.clone());
             next
-        });
-        number
+        })
     }
 }
 
