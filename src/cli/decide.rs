@@ -8,8 +8,6 @@ use serde_json::json;
 
 use crate::decide;
 use crate::model::{Action, Entity, Properties, Query, Timestamp, Value};
-use crate::snapshot::Snapshot;
-use crate::source;
 
 use super::terminal::{self, Exit, Format, SourceArgs};
 
@@ -103,7 +101,7 @@ fn ask(args: &Args) -> Result<Asked, String> {
 }
 
 fn answer(args: &Args, asked: &Asked) -> Result<Exit, Exit> {
-    let snapshot = snapshot(args)?;
+    let snapshot = args.source.build_one()?.snapshot;
     let query = Query {
         subject: Entity {
             kind: &args.subject_type,
@@ -146,30 +144,8 @@ fn answer(args: &Args, asked: &Asked) -> Result<Exit, Exit> {
     })
 }
 
-/// The snapshot of the company that is asked, whatever is wrong with others.
-fn snapshot(args: &Args) -> Result<Snapshot, Exit> {
-    let tree = args.source.read()?;
-    let mut wanted = tree.companies().filter(|name| args.source.wants(name));
-    let (Some(company), None) = (wanted.next(), wanted.next()) else {
-        terminal::complain(&format!(
-            "which company? Say `--company NAME`; {}",
-            terminal::companies(&tree)
-        ));
-        return Err(Exit::Usage);
-    };
-    let built = tree
-        .company(company)
-        .and_then(|candidate| source::build(company, candidate));
-    match built {
-        Ok(built) => Ok(built.snapshot),
-        Err(refusal) => {
-            terminal::show_refusal(company, &refusal);
-            Err(terminal::exit_of(&refusal))
-        }
-    }
-}
-
-fn properties(flag: &str, given: &[String]) -> Result<Properties<'static>, String> {
+/// What such flags give, as properties.
+pub(super) fn properties(flag: &str, given: &[String]) -> Result<Properties<'static>, String> {
     let mut members = Vec::with_capacity(given.len());
     for text in given {
         let (name, value) = text

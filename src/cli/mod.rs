@@ -4,7 +4,11 @@ mod check;
 mod compile;
 mod coverage;
 mod decide;
+mod diff;
+mod differences;
 mod junit;
+mod says;
+mod search;
 mod serve;
 mod terminal;
 mod test;
@@ -33,6 +37,10 @@ enum Command {
     Test(test::Args),
     /// Answer one check
     Decide(Box<decide::Args>),
+    /// Search for users, resources, actions or roles
+    Search(search::Args),
+    /// Compare two sources: who gains and who loses what
+    Diff(diff::Args),
 }
 
 /// Does what the arguments of the process say.
@@ -44,5 +52,7 @@ pub fn run() -> ExitCode {
         Command::Check(args) => check::run(args),
         Command::Test(args) => test::run(args),
         Command::Decide(args) => decide::run(*args),
+        Command::Search(args) => search::run(args),
+        Command::Diff(args) => diff::run(args),
     }
 }

@@ -8,7 +8,7 @@ use std::process::ExitCode;
 use serde_json::{Value, json};
 
 use crate::policy::Diagnostics;
-use crate::source::{Outcome, Refusal, SourceError, Tree};
+use crate::source::{self, Built, Outcome, Refusal, SourceError, Tree};
 
 /// How a command ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -37,14 +37,14 @@ pub(crate) enum Format {
 /// Arguments of every command that reads a source once.
 #[derive(Debug, clap::Args)]
 pub(crate) struct SourceArgs {
-    /// A policy tree, or a folder of snapshots
+    /// A policy tree, a folder of snapshots, or one snapshot
     #[arg(value_name = "SOURCE", default_value = "policies")]
     pub(crate) source: PathBuf,
     /// Only this company
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", global = true)]
     pub(crate) company: Option<String>,
     /// What is printed to standard output
-    #[arg(long, value_enum, default_value = "text")]
+    #[arg(long, value_enum, default_value = "text", global = true)]
     pub(crate) format: Format,
 }
 
@@ -61,16 +61,7 @@ impl From<Exit> for ExitCode {
 impl SourceArgs {
     /// Reads the source; what is wrong is said on standard error.
     pub(crate) fn read(&self) -> Result<Tree, Exit> {
-        let tree = Tree::read(&self.source).map_err(|error| {
-            complain(&error.to_string());
-            match error {
-                SourceError::Remote(_) => Exit::Usage,
-                SourceError::Empty { .. } | SourceError::TooMany { .. } => Exit::Policy,
-                SourceError::Unreadable { .. }
-                | SourceError::Changing { .. }
-                | SourceError::Thread(_) => Exit::Io,
-            }
-        })?;
+        let tree = read(&self.source)?;
         match &self.company {
             Some(name) if !tree.companies().any(|company| company == name) => {
                 complain(&format!(
@@ -84,10 +75,46 @@ impl SourceArgs {
         }
     }
 
+    /// The one company that is asked, whatever is wrong with others.
+    pub(crate) fn build_one(&self) -> Result<Built, Exit> {
+        let tree = self.read()?;
+        let mut wanted = tree.companies().filter(|name| self.wants(name));
+        let (Some(company), None) = (wanted.next(), wanted.next()) else {
+            complain(&format!(
+                "which company? Say `--company NAME`; {}",
+                companies(&tree)
+            ));
+            return Err(Exit::Usage);
+        };
+        let built = tree
+            .company(company)
+            .and_then(|candidate| source::build(company, candidate));
+        built.map_err(|refusal| {
+            show_refusal(company, &refusal);
+            exit_of(&refusal)
+        })
+    }
+
     /// Whether the company is asked for.
     pub(crate) fn wants(&self, company: &str) -> bool {
         self.company.as_deref().is_none_or(|name| name == company)
     }
+}
+
+/// Reads a source; what is wrong is said on standard error.
+pub(crate) fn read(source: &Path) -> Result<Tree, Exit> {
+    Tree::read(source).map_err(|error| {
+        complain(&error.to_string());
+        match error {
+            SourceError::Remote(_) => Exit::Usage,
+            SourceError::Empty { .. }
+            | SourceError::TooMany { .. }
+            | SourceError::NotASnapshot { .. } => Exit::Policy,
+            SourceError::Unreadable { .. }
+            | SourceError::Changing { .. }
+            | SourceError::Thread(_) => Exit::Io,
+        }
+    })
 }
 
 /// The companies of a source, for a message.
@@ -119,6 +146,11 @@ pub(crate) fn complain(message: &str) {
         "error"
     };
     let _ = writeln!(io::stderr().lock(), "{label}: {message}");
+}
+
+/// Writes what belongs to an answer and is none to standard error.
+pub(crate) fn remark(message: &str) {
+    let _ = writeln!(io::stderr().lock(), "{message}");
 }
 
 /// Writes diagnostics to standard error.

@@ -4,13 +4,15 @@
 //! by number (`tables`). It is made from a policy (`compile`) or read from a file (`file`); either
 //! way the same bytes, and so the same revision, stand for the same policy.
 
-mod compare;
+pub mod compare;
 mod compile;
 mod file;
 mod lists;
 mod names;
+mod roles;
 mod strings;
 pub(crate) mod tables;
+mod words;
 
 use std::fmt::Write as _;
 
@@ -144,6 +146,11 @@ impl Snapshot {
     #[inline]
     pub(crate) fn find(&self, kind: Kind, name: &str) -> Option<u32> {
         names::find(&self.tables.names, &self.heap, kind, name)
+    }
+
+    /// All names of a kind: where their texts lie, and the numbers that they mean.
+    pub(crate) fn names_of(&self, kind: Kind) -> impl Iterator<Item = (u32, u32)> {
+        names::of_kind(&self.tables.names, kind)
     }
 
     #[inline]

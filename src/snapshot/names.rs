@@ -74,6 +74,12 @@ pub(crate) fn find(slots: &[Slot], heap: &str, kind: Kind, name: &str) -> Option
     None
 }
 
+/// All names of a kind: where their texts lie, and the numbers that they mean.
+pub(crate) fn of_kind(slots: &[Slot], kind: Kind) -> impl Iterator<Item = (u32, u32)> {
+    let slots = slots.iter().filter(move |slot| slot.kind == kind.0);
+    slots.map(|slot| (slot.name, slot.value))
+}
+
 /// Makes the table. The same entries in the same order make the same table.
 #[expect(
     clippy::indexing_slicing,

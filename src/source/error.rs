@@ -3,6 +3,8 @@
 use std::io;
 use std::path::PathBuf;
 
+use crate::snapshot::FormatError;
+
 /// Why a source as a whole gave nothing. What runs goes on running.
 #[derive(Debug, thiserror::Error)]
 pub enum SourceError {
@@ -30,6 +32,14 @@ pub enum SourceError {
         path: PathBuf,
         /// How many there may be.
         limit: usize,
+    },
+    /// It is a file, and no snapshot.
+    #[error("`{}`: {error}", path.display())]
+    NotASnapshot {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        error: FormatError,
     },
     /// It does not hold still.
     #[error("`{}` was changed again and again while it was read", path.display())]

@@ -1,11 +1,12 @@
 //! A source read once, for the command line.
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::thread::sleep;
 use std::time::Duration;
 
 use crate::policy;
+use crate::snapshot::Snapshot;
 
 use super::candidate::{Candidate, Refusal};
 use super::error::local;
@@ -26,12 +27,15 @@ pub struct Tree {
 // === impl Tree ===
 
 impl Tree {
-    /// Reads all that the source holds.
+    /// Reads all that the source holds. A file is a snapshot, whatever its name.
     ///
     /// # Errors
     /// The source cannot be listed, holds no company, or does not hold still.
     pub fn read(root: &Path) -> Result<Self, SourceError> {
         let root = local(root.to_owned())?;
+        if root.is_file() {
+            return Self::read_snapshot(root);
+        }
         let mut folder = Folder::new(root.clone(), Duration::ZERO);
         for _ in 0..READ_AGAIN.0 {
             let states = folder.look(true)?;
@@ -41,6 +45,23 @@ impl Tree {
             sleep(READ_AGAIN.1);
         }
         Err(SourceError::Changing { path: root })
+    }
+
+    fn read_snapshot(path: PathBuf) -> Result<Self, SourceError> {
+        let bytes = match std::fs::read(&path) {
+            Ok(bytes) => bytes,
+            Err(error) => return Err(SourceError::Unreadable { path, error }),
+        };
+        let snapshot = match Snapshot::from_bytes(&bytes) {
+            Ok(snapshot) => snapshot,
+            Err(error) => return Err(SourceError::NotASnapshot { path, error }),
+        };
+        let company = snapshot.company().to_owned();
+        let files = Files::from([(path.display().to_string(), bytes.into())]);
+        Ok(Self {
+            kind: Kind::Snapshots,
+            units: BTreeMap::from([(Unit::Company(company), Ok(files))]),
+        })
     }
 
     /// What the source holds.

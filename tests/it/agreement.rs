@@ -154,7 +154,7 @@ fn differ(policy: &policy::Policy, snapshot: &Snapshot, request: &Value) -> Opti
 }
 
 /// Cuts a failing case down: takes away members and items, larger ones first, as long as it fails.
-fn shrink(mut case: Value, fails: &dyn Fn(&Value) -> bool) -> Value {
+pub(crate) fn shrink(mut case: Value, fails: &dyn Fn(&Value) -> bool) -> Value {
     loop {
         let mut paths = Vec::new();
         removable(&case, String::new(), &mut paths);
@@ -171,7 +171,7 @@ fn shrink(mut case: Value, fails: &dyn Fn(&Value) -> bool) -> Value {
 }
 
 /// Pointers to all members and items, outer ones first.
-fn removable(value: &Value, at: String, paths: &mut Vec<String>) {
+pub(crate) fn removable(value: &Value, at: String, paths: &mut Vec<String>) {
     let children: Vec<(String, &Value)> = match value {
         Value::Array(items) => items
             .iter()
@@ -192,7 +192,7 @@ fn removable(value: &Value, at: String, paths: &mut Vec<String>) {
     }
 }
 
-fn remove(value: &mut Value, path: &str) {
+pub(crate) fn remove(value: &mut Value, path: &str) {
     let Some((parent, name)) = path.rsplit_once('/') else {
         return;
     };

@@ -26,6 +26,8 @@ mod cli;
 mod config;
 /// The standard's conformance scenario.
 mod conformance;
+/// Differences between sources.
+mod diff;
 /// Where callers find the interfaces.
 mod discovery;
 /// Explanations over HTTP, and the pool that gives them.
@@ -44,6 +46,8 @@ mod policy_errors;
 mod policy_examples;
 /// Searches against checks.
 mod search;
+/// `callgate search`, as a process, and what roles say.
+mod search_cli;
 /// Searches over HTTP, page by page.
 mod search_http;
 /// The whole of `serve`, as a process over a policy tree.

@@ -1,6 +1,6 @@
-//! What one snapshot has and another has not.
+//! What would go, were one snapshot replaced by another.
 
-use super::{Kind, Snapshot};
+use super::super::{Kind, Snapshot};
 
 /// What would go, were one snapshot replaced by another.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -1,0 +1,242 @@
+//! Causes in the making: what happens to many alike is one.
+
+use std::borrow::Cow;
+use std::collections::HashMap;
+
+use foldhash::fast::FixedState;
+
+use super::matters::Matters;
+use super::numbering::Pair;
+use super::{Cause, Change, Event, Limits, May};
+
+/// What makes two changes one.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+struct Key<'s> {
+    cause: Cause,
+    name: Cow<'s, str>,
+    event: Event,
+    old: Option<Cow<'s, str>>,
+    new: Option<Cow<'s, str>>,
+}
+
+/// Changes in the making.
+#[derive(Default)]
+pub(super) struct Changes<'s> {
+    /// With users or objects, by common number.
+    alike: HashMap<Key<'s>, Vec<u32>, FixedState>,
+    /// Those that are whole already.
+    whole: Vec<Change<'s>>,
+}
+
+// === impl Changes ===
+
+impl<'s> Changes<'s> {
+    pub(super) fn push(&mut self, change: Change<'s>) {
+        self.whole.push(change);
+    }
+
+    /// A thing that came or went, or that some users or objects now have or have no more.
+    pub(super) fn note(
+        &mut self,
+        cause: Cause,
+        event: Event,
+        name: impl Into<Cow<'s, str>>,
+        of: Option<u32>,
+    ) {
+        let key = Key {
+            cause,
+            event,
+            name: name.into(),
+            old: None,
+            new: None,
+        };
+        self.alike.entry(key).or_default().extend(of);
+    }
+
+    /// Something that is another, of some user or object or in itself.
+    pub(super) fn turn(
+        &mut self,
+        cause: Cause,
+        name: impl Into<Cow<'s, str>>,
+        old: Option<Cow<'s, str>>,
+        new: Option<Cow<'s, str>>,
+        of: Option<u32>,
+    ) {
+        let key = Key {
+            cause,
+            event: Event::Changed,
+            name: name.into(),
+            old,
+            new,
+        };
+        self.alike.entry(key).or_default().extend(of);
+    }
+
+    pub(super) fn finish(self, pair: &Pair<'s>, matters: &Matters<'_>) -> Vec<Change<'s>> {
+        let mut changes = self.whole;
+        for (key, of) in self.alike {
+            let may = may(&key, matters);
+            let Key {
+                cause,
+                name,
+                event,
+                old,
+                new,
+            } = key;
+            let mut change = Change {
+                old,
+                new,
+                may,
+                ..Change::new(cause, event, name)
+            };
+            match cause.of_objects() {
+                true => {
+                    change.objects = of.iter().map(|&of| pair.object_name(of)).collect();
+                    change.objects.sort_unstable();
+                }
+                false => change.users = user_names(pair, &of),
+            }
+            changes.push(change);
+        }
+        changes.sort_by(|a, b| order(a).cmp(&order(b)));
+        changes
+    }
+}
+
+fn order<'c>(change: &'c Change<'_>) -> impl Ord + use<'c> {
+    let Change {
+        cause,
+        name,
+        event,
+        old,
+        new,
+        limits,
+        ..
+    } = change;
+    let limits: Option<Limits<'c>> = limits.clone();
+    (*cause, name.as_ref(), *event, old, new, limits)
+}
+
+/// The names of these users, sorted.
+pub(super) fn user_names<'s>(pair: &Pair<'s>, users: &[u32]) -> Vec<&'s str> {
+    let mut users = users.to_vec();
+    users.sort_unstable();
+    let mut names: Vec<&str> = users.iter().map(|&user| pair.user_name(user)).collect();
+    // Numbers are in the order of names, but for users who are in the older snapshot alone.
+    if !names.is_sorted() {
+        names.sort_unstable();
+    }
+    names
+}
+
+/// What may come of it beyond what roles give and take.
+fn may(key: &Key<'_>, matters: &Matters<'_>) -> Option<May> {
+    let more = match key.event {
+        Event::Added => May::Gain,
+        Event::Removed => May::Loss,
+        Event::Changed => May::Either,
+    };
+    // What conditions read may turn them either way.
+    let unless = |read: bool| Some(if read { May::Either } else { more });
+    match key.cause {
+        // These are there or are not; what users have by them is told apart.
+        Cause::Group
+        | Cause::Department
+        | Cause::Project
+        | Cause::Role
+        | Cause::ImplicitRole
+        | Cause::UserActive
+        | Cause::UserAlias
+        | Cause::Assignment
+        | Cause::Object => None,
+        Cause::User => (key.event == Event::Changed).then_some(May::Either),
+        Cause::ResourceType | Cause::Action => match (key.event, &key.old, &key.new) {
+            (Event::Changed, old, new) => Some(facet(old.as_deref(), new.as_deref())),
+            (Event::Added | Event::Removed, ..) => None,
+        },
+        Cause::Security => Some(match key.new.as_deref() {
+            Some("simple") => May::Gain,
+            _ => May::Loss,
+        }),
+        Cause::Clocks
+        | Cause::Mark
+        | Cause::DepartmentParent
+        | Cause::UserProperty
+        | Cause::UserShift
+        | Cause::ObjectOwner
+        | Cause::ObjectGroup
+        | Cause::ObjectDepartment
+        | Cause::RoleProject
+        | Cause::ObjectProperty => Some(May::Either),
+        Cause::SubjectType
+        | Cause::LedGroup
+        | Cause::LedDepartment
+        | Cause::OperatorUser
+        | Cause::OperatorGroup
+        | Cause::OperatorDepartment => Some(more),
+        Cause::UserGroup => match (&key.old, &key.new) {
+            _ if matters.reads_groups => Some(May::Either),
+            (None, _) => Some(May::Gain),
+            (_, None) => Some(May::Loss),
+            _ => Some(May::Either),
+        },
+        Cause::UserDepartment => unless(matters.reads_departments),
+        Cause::UserProject | Cause::ObjectProject => unless(matters.reads_projects),
+    }
+}
+
+/// What may come of a changed facet of the catalogue.
+fn facet(old: Option<&str>, new: Option<&str>) -> May {
+    let says = |text: Option<&str>, start: &str| text.is_some_and(|text| text.starts_with(start));
+    match (old, new) {
+        (None, _) if says(new, "requires ") => May::Loss,
+        (_, None) if says(old, "requires ") => May::Gain,
+        (None, _) if says(new, "via ") => May::Gain,
+        (_, None) if says(old, "via ") => May::Loss,
+        (None, Some("walled")) => May::Loss,
+        (Some("walled"), None) => May::Gain,
+        _ => May::Either,
+    }
+}
+
+// === impl Change ===
+
+impl<'s> Change<'s> {
+    pub(super) const fn new(cause: Cause, event: Event, name: Cow<'s, str>) -> Self {
+        Self {
+            cause,
+            event,
+            name,
+            old: None,
+            new: None,
+            limits: None,
+            lost: Vec::new(),
+            gained: Vec::new(),
+            may: None,
+            aliases: Vec::new(),
+            users: Vec::new(),
+            objects: Vec::new(),
+        }
+    }
+}
+
+// === impl Cause ===
+
+impl Cause {
+    /// Whether it reaches objects; else users, or nobody.
+    #[must_use]
+    pub const fn of_objects(self) -> bool {
+        matches!(
+            self,
+            Self::Object
+                | Self::ObjectOwner
+                | Self::ObjectGroup
+                | Self::ObjectDepartment
+                | Self::ObjectProject
+                | Self::OperatorUser
+                | Self::OperatorGroup
+                | Self::OperatorDepartment
+                | Self::ObjectProperty
+        )
+    }
+}
