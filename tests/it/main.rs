@@ -40,6 +40,8 @@ mod fixture;
 mod generate;
 /// The OpenAPI file against the code.
 mod openapi;
+/// What ships: packs, companies, and the pages that lead to them.
+mod packs;
 /// Policy files that are right: read as they are meant.
 mod policy;
 /// Policy files that are wrong: what is said of them.
