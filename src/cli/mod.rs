@@ -6,6 +6,7 @@ mod coverage;
 mod decide;
 mod diff;
 mod differences;
+mod filter;
 mod junit;
 mod serve;
 mod terminal;
@@ -35,6 +36,8 @@ enum Command {
     Test(test::Args),
     /// Answer one check
     Decide(Box<decide::Args>),
+    /// Tell which rows of a table a user may see, as a condition and as SQL
+    Filter(Box<filter::Args>),
     /// Compare two sources: who gains and who loses what
     Diff(diff::Args),
 }
@@ -48,6 +51,7 @@ pub fn run() -> ExitCode {
         Command::Check(args) => check::run(args),
         Command::Test(args) => test::run(args),
         Command::Decide(args) => decide::run(*args),
+        Command::Filter(args) => filter::run(*args),
         Command::Diff(args) => diff::run(args),
     }
 }

@@ -8,8 +8,8 @@ use callgate::snapshot::compare::{Cause, Event};
 use fastrand::Rng;
 use serde_json::Value;
 
-use crate::shrink::{removable, remove};
 use crate::generate::{Company, Question, Shape, question};
+use crate::shrink::{removable, remove};
 
 const PAIRS: u64 = 500;
 const QUESTIONS: usize = 120;
