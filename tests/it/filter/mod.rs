@@ -20,6 +20,7 @@ use crate::shrink::shrink;
 use self::reader::{Reader, Several};
 use self::rows::{asked_of, row, rows_of};
 
+mod edges;
 mod reader;
 mod rows;
 mod sql;
