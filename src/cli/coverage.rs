@@ -18,7 +18,7 @@
 use std::collections::BTreeSet;
 
 use crate::model::{ActionId, Decision, RoleId, TypeId, UserId};
-use crate::policy::{Action, Assignment, GrantLine, Pattern, Policy, ResourceType, Role, Test};
+use crate::policy::{Action, Assignment, GrantLine, Policy, ResourceType, Role, Test};
 use crate::source::{self, FilePlace};
 
 /// A grant that no test touches.
@@ -47,7 +47,11 @@ pub(crate) fn untouched(policy: &Policy, templates: bool) -> Vec<Untouched> {
         for (at, line) in role.grants.iter().enumerate() {
             if !line.grants.is_empty() && !touched.contains(&(RoleId(id), at)) {
                 untouched.push(Untouched {
-                    what: format!("{} of role `{}`", shown(policy, &line.pattern), role.name),
+                    what: format!(
+                        "`{}` of role `{}`",
+                        policy.pattern_text(&line.pattern),
+                        role.name
+                    ),
                     place: source::file_place(policy, line.place),
                 });
             }
@@ -92,19 +96,15 @@ fn touch_role(policy: &Policy, role: RoleId, permission: Permission, touched: &m
 fn deciding<'p>(
     policy: &'p Policy,
     role: &'p Role,
-    (kind, action): Permission,
+    permission: Permission,
 ) -> Option<(usize, &'p GrantLine)> {
-    let name = action_of(policy, (kind, action)).map(|action| action.name.as_str());
-    let rank = |pattern: &Pattern| match pattern {
-        Pattern::Permission(of, named) => (*of == kind && *named == action).then_some(0),
-        Pattern::Type(of) => (*of == kind).then_some(1),
-        Pattern::Action(of) => (Some(of.as_str()) == name).then_some(2),
-        Pattern::Everything => Some(3),
-    };
-    let lines = role.grants.iter().enumerate();
-    let ranked = lines.filter_map(|(at, line)| Some((rank(&line.pattern)?, at, line)));
-    let best = ranked.min_by_key(|(rank, ..)| *rank);
-    best.map(|(_, at, line)| (at, line))
+    let name = action_of(policy, permission).map_or("", |action| action.name.as_str());
+    let line = role.deciding_line(permission, name)?;
+    let at = role
+        .grants
+        .iter()
+        .position(|other| std::ptr::eq(other, line))?;
+    Some((at, line))
 }
 
 /// The permissions that a test is about, once it comes to the grants.
@@ -213,22 +213,4 @@ fn type_named<'p>(policy: &'p Policy, name: &str) -> Option<(TypeId, &'p Resourc
 fn action_of(policy: &Policy, (kind, action): Permission) -> Option<&Action> {
     let resource = policy.catalogue.types.get(kind.index())?;
     resource.actions.get(action.index())
-}
-
-/// The pattern as people write it in a list of denies.
-fn shown(policy: &Policy, pattern: &Pattern) -> String {
-    let kind = |id: TypeId| {
-        let found = policy.catalogue.types.get(id.index());
-        found.map_or("?", |resource| resource.name.as_str())
-    };
-    match pattern {
-        Pattern::Permission(of, action) => {
-            let action = action_of(policy, (*of, *action));
-            let action = action.map_or("?", |action| action.name.as_str());
-            format!("`{}.{action}`", kind(*of))
-        }
-        Pattern::Type(of) => format!("`{}.*`", kind(*of)),
-        Pattern::Action(action) => format!("`*.{action}`"),
-        Pattern::Everything => "`*`".to_owned(),
-    }
 }

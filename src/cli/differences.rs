@@ -123,6 +123,13 @@ fn change_text(change: &Change<'_>) -> String {
     text.push_str(&limits_text(change.limits.as_ref()));
     match (&change.old, &change.new) {
         (None, None) => {}
+        // Of a set: what came to it, or went.
+        (None, Some(come)) if is_set(change.cause) => {
+            let _ = write!(text, ": + {come}");
+        }
+        (Some(gone), None) if is_set(change.cause) => {
+            let _ = write!(text, ": - {gone}");
+        }
         (old, new) => {
             let of = |side: &Option<_>| side.as_deref().unwrap_or("none").to_owned();
             let _ = write!(text, ": {} -> {}", of(old), of(new));
@@ -153,6 +160,13 @@ fn listed<T: AsRef<str>>(names: &[T], most: usize) -> String {
         0 => told.join(", "),
         more => format!("{} and {more} more", told.join(", ")),
     }
+}
+
+const fn is_set(cause: Cause) -> bool {
+    matches!(
+        cause,
+        Cause::ResourceType | Cause::Action | Cause::RoleProject
+    )
 }
 
 const fn area(cause: Cause) -> &'static str {
@@ -197,17 +211,17 @@ const fn what(cause: Cause, event: Event) -> &'static str {
         (Cause::DepartmentParent, _) => "parent of department",
         (Cause::Project | Cause::UserProject | Cause::ObjectProject, _) => "project",
         (Cause::Role | Cause::Assignment, _) => "role",
-        (Cause::RoleProject, _) => "project of role",
+        (Cause::RoleProject, _) => "projects of role",
         (Cause::ImplicitRole, _) => "role of everybody",
         (Cause::User, Event::Changed) => "id",
-        (Cause::User, _) => "users",
+        (Cause::User | Cause::Object, Event::Added) => "new",
+        (Cause::User | Cause::Object, _) => "gone",
         (Cause::UserActive, _) => "active",
         (Cause::UserAlias, _) => "aliases",
         (Cause::LedGroup, _) => "leads group",
         (Cause::LedDepartment, _) => "leads department",
         (Cause::UserProperty | Cause::ObjectProperty, _) => "property",
         (Cause::UserShift, _) => "shift",
-        (Cause::Object, _) => "objects of type",
         (Cause::ObjectOwner, _) => "owner",
         (Cause::OperatorUser, _) => "operator",
         (Cause::OperatorGroup, _) => "operators: group",

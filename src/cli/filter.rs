@@ -156,9 +156,9 @@ fn columns(given: &[String]) -> Result<Columns, String> {
 fn text(document: &Value) -> String {
     let mut text = String::new();
     // Writing to a string cannot fail.
-    let _ = writeln!(text, "{}", word(&document["filter"]));
-    if document.get("condition").is_some() {
-        tree(&document["condition"], 1, &mut text);
+    let _ = writeln!(text, "{}", word(document.get("filter")));
+    if let Some(condition) = document.get("condition") {
+        tree(condition, 1, &mut text);
     }
     for (list, title) in [
         (
@@ -167,22 +167,27 @@ fn text(document: &Value) -> String {
         ),
         ("deny", "these registered objects may not be listed:"),
     ] {
-        let ids = document["objects"][list].as_array().into_iter().flatten();
-        let ids: Vec<&str> = ids.map(word).collect();
+        let ids = document
+            .pointer(&format!("/objects/{list}"))
+            .and_then(Value::as_array)
+            .into_iter()
+            .flatten();
+        let ids: Vec<&str> = ids.map(|id| word(Some(id))).collect();
         if !ids.is_empty() {
             let _ = writeln!(text, "{title} {}", ids.join(", "));
         }
     }
-    if document["links"] == true {
+    if document.get("links").is_some() {
         text.push_str("links are not followed: they may allow more\n");
     }
     match document.get("sql") {
         Some(sql) => {
-            let _ = writeln!(text, "sql: {}", word(&sql["where"]));
-            let _ = writeln!(text, "params: {}", sql["params"]);
+            let params = sql.get("params").unwrap_or(&Value::Null);
+            let _ = writeln!(text, "sql: {}", word(sql.get("where")));
+            let _ = writeln!(text, "params: {params}");
         }
         None => {
-            let _ = writeln!(text, "no sql: {}", word(&document["no_sql"]));
+            let _ = writeln!(text, "no sql: {}", word(document.get("no_sql")));
         }
     }
     text
@@ -191,7 +196,7 @@ fn text(document: &Value) -> String {
 fn tree(condition: &Value, depth: usize, text: &mut String) {
     let indent = "  ".repeat(depth);
     for (joint, title) in [("all", "all of"), ("any", "any of")] {
-        if let Some(parts) = condition[joint].as_array() {
+        if let Some(parts) = condition.get(joint).and_then(Value::as_array) {
             let _ = writeln!(text, "{indent}{title}");
             parts.iter().for_each(|part| tree(part, depth + 1, text));
             return;
@@ -202,18 +207,18 @@ fn tree(condition: &Value, depth: usize, text: &mut String) {
         tree(part, depth + 1, text);
         return;
     }
-    let (field, test) = (word(&condition["field"]), word(&condition["test"]));
-    let value = &condition["value"];
+    let (field, test) = (word(condition.get("field")), word(condition.get("test")));
+    let value = condition.get("value").unwrap_or(&Value::Null);
     let _ = match (test, value, value.get("path")) {
         ("present", Value::Bool(true), _) => writeln!(text, "{indent}{field} is present"),
         ("present", ..) => writeln!(text, "{indent}{field} is absent"),
-        (test, _, Some(path)) => writeln!(text, "{indent}{field} {test} {}", word(path)),
+        (test, _, Some(path)) => writeln!(text, "{indent}{field} {test} {}", word(Some(path))),
         (test, value, None) => writeln!(text, "{indent}{field} {test} {value}"),
     };
 }
 
-fn word(value: &Value) -> &str {
-    value.as_str().unwrap_or_default()
+fn word(value: Option<&Value>) -> &str {
+    value.and_then(Value::as_str).unwrap_or_default()
 }
 
 // === impl DialectArg ===

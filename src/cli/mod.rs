@@ -8,6 +8,8 @@ mod diff;
 mod differences;
 mod filter;
 mod junit;
+mod says;
+mod search;
 mod serve;
 mod terminal;
 mod test;
@@ -36,6 +38,8 @@ enum Command {
     Test(test::Args),
     /// Answer one check
     Decide(Box<decide::Args>),
+    /// Search for users, resources, actions or roles
+    Search(search::Args),
     /// Tell which rows of a table a user may see, as a condition and as SQL
     Filter(Box<filter::Args>),
     /// Compare two sources: who gains and who loses what
@@ -51,6 +55,7 @@ pub fn run() -> ExitCode {
         Command::Check(args) => check::run(args),
         Command::Test(args) => test::run(args),
         Command::Decide(args) => decide::run(*args),
+        Command::Search(args) => search::run(args),
         Command::Filter(args) => filter::run(*args),
         Command::Diff(args) => diff::run(args),
     }

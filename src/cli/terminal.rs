@@ -148,6 +148,11 @@ pub(crate) fn complain(message: &str) {
     let _ = writeln!(io::stderr().lock(), "{label}: {message}");
 }
 
+/// Writes what belongs to an answer and is none to standard error.
+pub(crate) fn remark(message: &str) {
+    let _ = writeln!(io::stderr().lock(), "{message}");
+}
+
 /// Writes diagnostics to standard error.
 pub(crate) fn show(diagnostics: &Diagnostics) {
     if !diagnostics.is_empty() {

@@ -37,6 +37,7 @@ mod resolve;
 mod resolved;
 mod roles;
 mod routes;
+mod said;
 mod scalar;
 mod sink;
 
@@ -54,3 +55,4 @@ pub use diagnostics::{Diagnostic, Diagnostics, Location, Note, NoteKind, PRINTED
 pub use files::Files;
 pub use read::{Reading, company_files, read_company, read_pack};
 pub use resolved::*;
+pub use said::Said;

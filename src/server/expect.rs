@@ -90,8 +90,8 @@ pub(super) fn whole(
     path: &str,
     expected: &str,
 ) -> Result<Option<u64>, Refusal> {
-    /// Whole numbers beyond it have gaps, as doubles.
-    const WHOLE_MAX: f64 = 9_007_199_254_740_992.0;
+    /// Beyond it two whole numbers may be one double.
+    const WHOLE_MAX: f64 = 9_007_199_254_740_991.0;
     match optional(member, path, expected)? {
         None => Ok(None),
         #[expect(

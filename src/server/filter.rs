@@ -7,7 +7,7 @@ use std::time::SystemTime;
 use hyper::body::Incoming;
 use hyper::header::HeaderMap;
 use serde::de::MapAccess;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use super::authzen::{self, Said};
 use super::desk::{Desk, reach};
@@ -143,26 +143,33 @@ fn refused(error: &FilterError) -> Refusal {
 /// The document that answers a filter, with its SQL, or why there is none.
 #[must_use]
 pub fn document(filter: &Filter<'_>, columns: &Columns, dialect: Dialect) -> Value {
-    let mut document = match &filter.rows {
-        Rows::Always => json!({ "filter": "always" }),
-        Rows::Never => json!({ "filter": "never" }),
-        Rows::When(condition) => json!({ "filter": "when", "condition": tree(condition) }),
+    let mut document = Map::new();
+    let mut tell = |name: &str, value: Value| document.insert(name.to_owned(), value);
+    match &filter.rows {
+        Rows::Always => tell("filter", json!("always")),
+        Rows::Never => tell("filter", json!("never")),
+        Rows::When(condition) => {
+            tell("filter", json!("when"));
+            tell("condition", tree(condition))
+        }
     };
     let Objects { allow, deny } = &filter.objects;
     if !allow.is_empty() || !deny.is_empty() {
-        document["objects"] = json!({ "allow": allow, "deny": deny });
+        tell("objects", json!({ "allow": allow, "deny": deny }));
     }
     if filter.links {
-        document["links"] = json!(true);
+        tell("links", json!(true));
     }
     match filter.rows.sql(columns, dialect) {
         Ok(sql) => {
             let params: Vec<Value> = sql.params.into_iter().map(constant).collect();
-            document["sql"] = json!({ "where": sql.condition, "params": params });
+            tell("sql", json!({ "where": sql.condition, "params": params }));
         }
-        Err(unsaid) => document["no_sql"] = json!(unsaid.to_string()),
+        Err(unsaid) => {
+            tell("no_sql", json!(unsaid.to_string()));
+        }
     }
-    document
+    Value::Object(document)
 }
 
 fn tree(condition: &Condition<'_>) -> Value {

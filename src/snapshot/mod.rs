@@ -9,6 +9,7 @@ mod compile;
 mod file;
 mod lists;
 mod names;
+mod roles;
 mod strings;
 pub(crate) mod tables;
 mod words;

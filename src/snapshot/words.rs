@@ -90,17 +90,28 @@ impl Snapshot {
         text
     }
 
-    /// The stored value of this name below a node of properties, as JSON. Equal values have equal
-    /// texts.
-    pub(crate) fn property_text(&self, properties: u32, name: &str) -> Option<String> {
+    /// The stored value of this name below a node of properties.
+    pub(crate) fn property(&self, properties: u32, name: &str) -> Option<NodeRow> {
         let node = *self.tables.nodes.get(properties as usize)?;
         let members = span(node).of(&self.tables.members_of_nodes);
         let found = members.binary_search_by(|row| self.text(row.name).cmp(name));
         let member = members.get(found.ok()?)?;
-        Some(self.value_text(*self.tables.nodes.get(member.node as usize)?))
+        self.tables.nodes.get(member.node as usize).copied()
     }
 
-    fn value_text(&self, node: NodeRow) -> String {
+    /// Whether the value, here, is the same as another snapshot's. Lists and objects may be said
+    /// to differ that do not.
+    pub(crate) fn is_same(&self, value: NodeRow, other: &Self, others: NodeRow) -> bool {
+        value.tag == others.tag
+            && match value.tag {
+                NODE_STRING => self.text(value.a) == other.text(others.a),
+                NODE_BOOL | NODE_NUMBER => (value.a, value.b) == (others.a, others.b),
+                _ => false,
+            }
+    }
+
+    /// A stored value as JSON. Equal values have equal texts.
+    pub(crate) fn value_text(&self, node: NodeRow) -> String {
         match node.tag {
             NODE_BOOL => (node.a != 0).to_string(),
             NODE_NUMBER => number(node.a, node.b).to_string(),

@@ -9,7 +9,7 @@ use serde_json::Value;
 use crate::fixture::{Tree, USERS, company, users};
 
 /// Runs `callgate` with these arguments, the tree's path in place of `TREE`.
-fn callgate(tree: &Tree, arguments: &[&str]) -> Output {
+pub(crate) fn callgate(tree: &Tree, arguments: &[&str]) -> Output {
     let arguments = arguments.iter().map(|argument| match *argument {
         "TREE" => tree.path().as_os_str().to_owned(),
         other => other.into(),
@@ -21,7 +21,7 @@ fn callgate(tree: &Tree, arguments: &[&str]) -> Output {
 }
 
 #[track_caller]
-fn ends(output: &Output, code: i32) -> (String, String) {
+pub(crate) fn ends(output: &Output, code: i32) -> (String, String) {
     let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
     let (out, err) = (text(&output.stdout), text(&output.stderr));
     assert_eq!(output.status.code(), Some(code), "{out}\n{err}");
@@ -29,7 +29,7 @@ fn ends(output: &Output, code: i32) -> (String, String) {
 }
 
 #[track_caller]
-fn json(output: &Output, code: i32) -> Value {
+pub(crate) fn json(output: &Output, code: i32) -> Value {
     serde_json::from_str(&ends(output, code).0).unwrap()
 }
 

@@ -139,11 +139,12 @@ fn a_request_id_comes_back() {
     let service = service();
     let mut client = service.connect();
     for api in ["evaluation", "evaluations", "search/subject"] {
-        let id = "X-Request-ID: bfe9eb29-ab87-4ca3-be83-a1d5d8305716";
-        for (headers, status) in [(&[JSON, id][..], 200), (&[id], 400)] {
+        let id = "bfe9eb29-ab87-4ca3-be83-a1d5d8305716";
+        let sent = format!("X-Request-ID: {id}");
+        for (headers, status) in [(&[JSON, &sent][..], 200), (&[&sent], 400)] {
             let answer = client.ask(post(api, headers, PERMIT));
             assert_eq!(answer.status, status);
-            assert_eq!(answer.header("x-request-id"), &id["X-Request-ID: ".len()..]);
+            assert_eq!(answer.header("x-request-id"), id);
         }
         assert_eq!(client.ask(post(api, &[JSON], PERMIT)).status, 200);
     }

@@ -1,13 +1,17 @@
 //! What differs between two sources: nothing exactly if every check agrees, and else what and whom.
 
+use std::process::Output;
+
 use callgate::decide;
 use callgate::model::Reason;
 use callgate::policy;
 use callgate::snapshot::Snapshot;
 use callgate::snapshot::compare::{Cause, Event};
 use fastrand::Rng;
-use serde_json::Value;
+use serde_json::{Value, json};
 
+use crate::cli::{callgate, ends, json};
+use crate::fixture::{Tree, company, users};
 use crate::generate::{Company, Question, Shape, question};
 use crate::shrink::{removable, remove};
 
@@ -220,4 +224,239 @@ fn the_same_said_in_another_order_is_no_difference() {
             old.diff(&new)
         );
     }
+}
+
+// --- what is told ---
+
+/// Two trees with the same company in them.
+fn trees() -> [Tree; 2] {
+    [Tree::new(), Tree::new()]
+}
+
+/// What `callgate diff` says of two trees, and how it ends.
+fn diff(trees: &[Tree; 2], more: &[&str]) -> Output {
+    let [old, new] = trees.each_ref().map(|tree| tree.path().to_str().unwrap());
+    callgate(&trees[0], &[&["diff", old, new], more].concat())
+}
+
+#[test]
+fn the_same_is_no_difference() {
+    let trees = trees();
+    assert_eq!(
+        ends(&diff(&trees, &["--fail-on", "any"]), 0).0,
+        "1 company: 0 differ\n"
+    );
+    trees[1].write(
+        "companies/acme/company.yaml",
+        &(company("acme") + "# a remark\ntitle: Acme\n"),
+    );
+    trees[1].write("companies/acme/tests.yaml", "tests: []\n");
+    assert_eq!(
+        ends(&diff(&trees, &["--fail-on", "any"]), 0).0,
+        "1 company: 0 differ\n"
+    );
+    let document = json(&diff(&trees, &["--format", "json"]), 0);
+    assert_eq!(document, json!({ "companies": [] }));
+}
+
+/// Ten users have the role; what is said of it is one entry.
+#[test]
+fn a_changed_role_is_one_entry_with_all_whom_it_reaches() {
+    let trees = trees();
+    let roles = "
+roles:
+  - role: operator
+    grants: { call: { view: group, listen: { scope: own, when: { resource.status: open } } } }
+  - role: listener
+    grants: { call: { view: any, listen: any } }
+";
+    trees[1].write("packs/desk/roles.yaml", roles);
+    let (text, _) = ends(&diff(&trees, &[]), 0);
+    let (heading, text) = text.split_once('\n').unwrap();
+    assert!(
+        heading.starts_with("acme: ") && heading.contains(" -> "),
+        "{heading}"
+    );
+    assert_eq!(
+        text,
+        "  users gain by their roles
+    + call.listen: own when resource.status is \"open\" -- 10 users: adam, anna, ewa, igor, jan and 5 more
+  users lose by their roles
+    - call.view: any -- 10 users: adam, anna, ewa, igor, jan and 5 more
+  roles
+    ~ role operator -- 10 users: adam, anna, ewa, igor, jan and 5 more
+      - call.view: any
+      + call.listen: own when resource.status is \"open\"
+      + call.view: group
+1 company: 1 differ
+"
+    );
+    for what in ["gain", "loss", "any"] {
+        ends(&diff(&trees, &["--fail-on", what]), 1);
+    }
+}
+
+#[test]
+fn what_another_role_grants_already_is_no_gain() {
+    let trees = trees();
+    for tree in &trees {
+        let everybody =
+            "roles: [{ role: all, implicit: true, grants: { call: { listen: any } } }]\n";
+        tree.write("companies/acme/roles.yaml", everybody);
+    }
+    trees[1].write("companies/acme/users.csv", &users("listener"));
+    let (text, _) = ends(&diff(&trees, &["--fail-on", "gain"]), 0);
+    let (_, text) = text.split_once('\n').unwrap();
+    assert_eq!(
+        text,
+        "  users\n    + role listener -- 1 user: olga\n    - role operator -- 1 user: olga\n1 company: 1 differ\n"
+    );
+    ends(&diff(&trees, &["--fail-on", "loss"]), 0);
+    ends(&diff(&trees, &["--fail-on", "any"]), 1);
+}
+
+#[test]
+fn every_cause_is_told_in_its_words() {
+    let trees = trees();
+    let catalogue = "
+catalogue: desk
+resources:
+  call:
+    parent: [queue]
+    actions: { view: {}, listen: { requires: [view] }, export: {} }
+  queue: { registered: true, actions: { view: {} } }
+  deal: { walled: false, actions: { view: {} } }
+";
+    let roles = "
+roles:
+  - { role: operator, grants: { call: { view: any, export: { scope: own, when: { subject.region: north } } } } }
+  - { role: night, only_on_shift: true, grants: { call: { listen: group } } }
+";
+    for tree in &trees {
+        tree.write("packs/desk/catalogue.yaml", catalogue);
+        tree.write("packs/desk/roles.yaml", roles);
+        tree.write(
+            "companies/acme/company.yaml",
+            &(company("acme")
+                + "
+departments: [{ department: care }, { department: bank }]
+groups: [{ group: g1, leaders: [ewa] }, { group: g2 }]
+teams: [{ team: t1, users: [olga] }]
+shifts:
+  - { shift: late, weekly: [{ days: [mon, tue], from: \"22:00\", to: \"06:00\" }] }
+  - { shift: early, weekly: [{ days: [sun], from: \"06:00\", to: \"14:00\" }], off: [2026-12-27] }
+"),
+        );
+        tree.write(
+            "companies/acme/users.csv",
+            "user,aliases,roles,group,departments,shift,active,properties.region
+olga,o1,operator;night,g1,care,late,,north
+piotr,,operator,g1,,,,
+ewa,,operator,,,,,
+jan,,operator,,,,,
+",
+        );
+        tree.write(
+            "companies/acme/objects.csv",
+            "type,id,owner,operator_teams\nqueue,in,ewa,t1\nqueue,out,,\n",
+        );
+        tree.write(
+            "companies/acme/projects.yaml",
+            "projects: [{ project: p1, members: { users: [olga] } }]\n",
+        );
+    }
+    let new = &trees[1];
+    new.write(
+        "packs/desk/catalogue.yaml",
+        &catalogue
+            .replace(
+                "export: {}",
+                "export: { requires: [view], via: [deal.view] }, rate: {}",
+            )
+            .replace("    parent: [queue]\n", ""),
+    );
+    new.write("companies/acme/company.yaml", &(company("acme") + "
+security: enhanced
+subject_types: [user, agent]
+departments: [{ department: care, parent: bank }, { department: bank, leaders: [jan] }]
+groups: [{ group: g1 }, { group: g2 }, { group: g3, roles: [{ role: night, projects: [p1], until: 2030-01-01T00:00:00Z }] }]
+teams: [{ team: t1, users: [piotr] }]
+shifts:
+  - { shift: late, weekly: [{ days: [mon, tue], from: \"22:00\", to: \"06:00\" }] }
+  - { shift: early, weekly: [{ days: [sun], from: \"06:00\", to: \"14:00\" }], off: [2026-12-27] }
+"));
+    new.write(
+        "companies/acme/users.csv",
+        "user,aliases,roles,group,departments,shift,active,properties.region
+olga.nowak,olga;o2,operator;night,g1,care,\"early\",,south
+piotr,,operator,g3,bank,,,
+ewa,,operator,,,,false,
+lena,,operator,,,,,
+",
+    );
+    new.write(
+        "companies/acme/company.yaml",
+        &std::fs::read_to_string(new.join("companies/acme/company.yaml"))
+            .unwrap()
+            .replace(", leaders: [jan]", ", leaders: [piotr, lena, olga]"),
+    );
+    new.write(
+        "companies/acme/objects.csv",
+        "type,id,owner,operator_teams\nqueue,in,piotr,t1\nqueue,new,,\n",
+    );
+    new.write("companies/acme/projects.yaml", "projects: [{ project: p1, members: { users: [piotr] }, objects: { queue: [in] } }, { project: p2 }]\n");
+    let (text, _) = ends(&diff(&trees, &[]), 0);
+    let (_, text) = text.split_once('\n').unwrap();
+    assert_eq!(
+        text,
+        "  users gain by their roles
+    + call.export: own when subject.region is \"north\" -- 1 user: lena
+    + call.listen: group (in p1, until 2030-01-01T00:00:00Z, on shift) -- 1 user: piotr
+    + call.view: any -- 1 user: lena
+  users lose by their roles
+    - call.export: own when subject.region is \"north\" -- 2 users: ewa, jan
+    - call.view: any -- 2 users: ewa, jan
+  company
+    ~ security: simple -> enhanced
+    + subject type agent
+  catalogue
+    ~ type call: - parent queue
+    ~ action call.export: + requires view
+    ~ action call.export: + via deal.view
+    + action call.rate
+  places
+    + group g3
+    ~ parent of department care: none -> bank
+    + project p2
+  users
+    - gone -- 1 user: jan
+    + new -- 1 user: lena
+    ~ id: olga -> olga.nowak -- 1 user: olga.nowak
+    - active -- 1 user: ewa
+    - aliases o1 -- 1 user: olga.nowak
+    + aliases o2 -- 1 user: olga.nowak
+    + role night (in p1, until 2030-01-01T00:00:00Z, on shift) -- 1 user: piotr
+    - role operator -- 2 users: ewa, jan
+    + role operator -- 1 user: lena
+    ~ group: g1 -> g3 -- 1 user: piotr
+    + department bank -- 1 user: piotr
+    - leads group g1 -- 1 user: ewa
+    + leads department bank -- 1 user: olga.nowak
+    - project default -- 1 user: piotr
+    + project default -- 1 user: olga.nowak
+    - project p1 -- 1 user: olga.nowak
+    + project p1 -- 1 user: piotr
+    ~ property region: \"north\" -> \"south\" -- 1 user: olga.nowak
+    ~ shift: mon tue 22:00-06:00 -> sun 06:00-14:00, off 2026-12-27 -- 1 user: olga.nowak
+  objects
+    - gone queue -- 1 object: queue:out
+    + new queue -- 1 object: queue:new
+    ~ owner: ewa -> piotr -- 1 object: queue:in
+    - project default -- 1 object: queue:in
+    + project p1 -- 1 object: queue:in
+    - operator olga.nowak -- 1 object: queue:in
+    + operator piotr -- 1 object: queue:in
+1 company: 1 differ
+"
+    );
 }

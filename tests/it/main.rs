@@ -48,6 +48,8 @@ mod policy_errors;
 mod policy_examples;
 /// Searches against checks.
 mod search;
+/// `callgate search`, as a process, and what roles say.
+mod search_cli;
 /// Searches over HTTP, page by page.
 mod search_http;
 /// The whole of `serve`, as a process over a policy tree.

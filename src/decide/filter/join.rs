@@ -104,10 +104,6 @@ impl Joint {
     }
 
     /// The sets, one a field, and all else, each once; `None` where one part decides alone.
-    #[expect(
-        clippy::type_complexity,
-        reason = "two lists, named where they are taken"
-    )]
     fn gather<'a>(
         self,
         parts: Vec<Formula<'a>>,

@@ -209,6 +209,10 @@ fn options_are_known_and_of_their_type() {
             r#"{"min_generation":-1}"#,
             "`context.callgate.min_generation`",
         ),
+        (
+            r#"{"min_generation":9007199254740993}"#,
+            "`context.callgate.min_generation`",
+        ),
         (r#"{"sektion":true}"#, "`context.callgate.sektion`"),
     ] {
         let body = with(&format!(r#""context":{{"callgate":{options}}}"#));

@@ -119,8 +119,13 @@ fn order<'c>(change: &'c Change<'_>) -> impl Ord + use<'c> {
 
 /// The names of these users, sorted.
 pub(super) fn user_names<'s>(pair: &Pair<'s>, users: &[u32]) -> Vec<&'s str> {
+    let mut users = users.to_vec();
+    users.sort_unstable();
     let mut names: Vec<&str> = users.iter().map(|&user| pair.user_name(user)).collect();
-    names.sort_unstable();
+    // Numbers are in the order of names, but for users who are in the older snapshot alone.
+    if !names.is_sorted() {
+        names.sort_unstable();
+    }
     names
 }
 

@@ -1,6 +1,6 @@
 //! What users gain and lose by roles, and the roles and assignments that cause it.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, HashMap};
 
 use foldhash::fast::FixedState;
 
@@ -43,11 +43,13 @@ impl Hand {
         let for_good = set.map_or(&[][..], |set| snapshot.list(set.roles)).iter();
         let for_good = for_good.map(|&role| (pair.roles.common(side, role), NONE));
         let mut held: Vec<Held> = for_good.collect();
-        let always: BTreeSet<u32> = held.iter().map(|&(role, _)| role).collect();
+        held.sort_unstable();
+        let always = held.len();
         for &id in snapshot.list(self.limited) {
             if let Some(row) = snapshot.tables.limited.get(id as usize) {
                 let role = pair.roles.common(side, row.role);
-                if !always.contains(&role) {
+                let always = held.get(..always).unwrap_or(&[]);
+                if always.binary_search(&(role, NONE)).is_err() {
                     held.push((role, pair.limit(side, id)));
                 }
             }
@@ -118,28 +120,39 @@ impl<'s> Comparison<'_, 's> {
     fn profile(&mut self, old: Hand, new: Hand, users: &[u32]) {
         let old = old.roles(self.pair, Side::Old);
         let new = new.roles(self.pair, Side::New);
-        let mut touched = BTreeSet::new();
-        let mut roles = BTreeSet::new();
-        for (&held, come) in old
-            .iter()
-            .map(|held| (held, false))
-            .chain(new.iter().map(|held| (held, true)))
-        {
-            let other = if come { &old } else { &new };
-            if other.binary_search(&held).is_err() {
-                self.given.entry((held, come)).or_default().extend(users);
-                touched.extend(of(&self.speaks, held.0));
-            } else {
-                touched.extend(of(&self.changed, held.0));
+        let mut touched = Vec::new();
+        let mut roles = Vec::new();
+        for (here, there, come) in [(&old, &new, false), (&new, &old, true)] {
+            for &held in here {
+                let changed = of(&self.changed, held.0);
+                if there.binary_search(&held).is_err() {
+                    self.given.entry((held, come)).or_default().extend(users);
+                    touched.extend(of(&self.speaks, held.0));
+                } else {
+                    touched.extend(changed);
+                }
+                if !changed.is_empty() {
+                    roles.push(held.0);
+                }
             }
-            if !of(&self.changed, held.0).is_empty()
-                && roles.insert(held.0)
-                && let Some(holders) = self.holders.get_mut(held.0 as usize)
-            {
+        }
+        roles.sort_unstable();
+        roles.dedup();
+        for role in roles {
+            if let Some(holders) = self.holders.get_mut(role as usize) {
                 holders.extend(users);
             }
         }
+        touched.sort_unstable();
+        touched.dedup();
         for permission in touched {
+            let plain = |side, held: &[Held]| self.roles.plain(side, held, permission);
+            // Mostly both are without conditions and limits, and mostly the same.
+            if let (Some(before), Some(after)) = (plain(Side::Old, &old), plain(Side::New, &new))
+                && before == after
+            {
+                continue;
+            }
             let before = self.state(Side::Old, &old, permission);
             let after = self.state(Side::New, &new, permission);
             let gone = before.iter().filter(|&&item| !covered(&after, item));
@@ -156,6 +169,9 @@ impl<'s> Comparison<'_, 's> {
 
     /// All that roles say of a permission to one who holds them.
     fn state(&self, side: Side, held: &[Held], permission: u32) -> Vec<Item> {
+        if let Some(plain) = self.roles.plain(side, held, permission) {
+            return plain.items();
+        }
         let mut items = Vec::new();
         for &(role, limit) in held {
             let said = self.roles.says(side, role, permission).iter();

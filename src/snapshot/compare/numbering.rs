@@ -41,7 +41,10 @@ pub(super) struct Delta {
 
 /// Deltas of pairs of lists met before: lists are shared by many rows.
 #[derive(Default)]
-pub(super) struct Deltas(HashMap<(u32, u32), Delta, FixedState>);
+pub(super) struct Deltas {
+    seen: HashMap<(u32, u32), Delta, FixedState>,
+    none: Delta,
+}
 
 /// Two snapshots, and the common numbers of what they name.
 pub(super) struct Pair<'s> {
@@ -134,7 +137,10 @@ impl Deltas {
         old: u32,
         new: u32,
     ) -> &Delta {
-        self.0.entry((old, new)).or_insert_with(|| {
+        if pair.is_same(numbering, old, new) {
+            return &self.none;
+        }
+        self.seen.entry((old, new)).or_insert_with(|| {
             let old = pair.list(Side::Old, old, numbering);
             let new = pair.list(Side::New, new, numbering);
             Delta::between(&old, &new)
@@ -236,6 +242,14 @@ impl<'s> Pair<'s> {
         ids.sort_unstable();
         ids.dedup();
         ids
+    }
+
+    /// Whether the old list is the new one. Lists that are not in the order of their names may be
+    /// said to differ that do not.
+    pub(super) fn is_same(&self, numbering: &Numbering, old: u32, new: u32) -> bool {
+        let (old, new) = (self.old.list(old), self.new.list(new));
+        let common = |&id: &u32| numbering.common(Side::Old, id);
+        old.len() == new.len() && old.iter().map(common).eq(new.iter().copied())
     }
 
     /// The common number of a limited row's limit.

@@ -27,6 +27,7 @@ struct Seen {
     operators: HashMap<(u32, u32), Operators, FixedState>,
     old_teams: Teams,
     new_teams: Teams,
+    none: Operators,
 }
 
 /// Users by team. A snapshot has no names of teams, so that a team is the users in it.
@@ -39,6 +40,7 @@ pub(super) fn compare<'s>(pair: &Pair<'s>, matters: &Matters<'s>, changes: &mut 
         operators: HashMap::default(),
         old_teams: teams(pair, Side::Old),
         new_teams: teams(pair, Side::New),
+        none: Operators::default(),
     };
     for object in pair.objects.all() {
         let row = |side| pair.on(side).object(pair.objects.at(side, object)?);
@@ -128,6 +130,7 @@ fn teams(pair: &Pair<'_>, side: Side) -> Teams {
             users.push(pair.users.common(side, user));
         }
     }
+    teams.values_mut().for_each(|users| users.sort_unstable());
     teams
 }
 
@@ -139,20 +142,33 @@ impl Seen {
             operators,
             old_teams,
             new_teams,
+            none,
             ..
         } = self;
-        operators.entry((old, new)).or_insert_with(|| {
-            let none = MembersRow {
+        let row = |side, row: u32| {
+            let nobody = MembersRow {
                 users: NONE,
                 groups: NONE,
                 departments: NONE,
                 teams: NONE,
             };
-            let row = |side, row: u32| {
-                let members = &pair.on(side).tables.members;
-                *members.get(row as usize).unwrap_or(&none)
-            };
-            let (old, new) = (row(Side::Old, old), row(Side::New, new));
+            let members = &pair.on(side).tables.members;
+            members.get(row as usize).copied().unwrap_or(nobody)
+        };
+        let places = (old, new);
+        let (old, new) = (row(Side::Old, old), row(Side::New, new));
+        // Teams are the same where the same people are in them; they may be many.
+        let teams = (pair.old.list(old.teams), pair.new.list(new.teams));
+        let team = |(old, new): (&u32, &u32)| old_teams.get(old) == new_teams.get(new);
+        if pair.is_same(&pair.users, old.users, new.users)
+            && pair.is_same(&pair.groups, old.groups, new.groups)
+            && pair.is_same(&pair.departments, old.departments, new.departments)
+            && teams.0.len() == teams.1.len()
+            && teams.0.iter().zip(teams.1).all(team)
+        {
+            return none;
+        }
+        operators.entry(places).or_insert_with(|| {
             let lists = |numbering, old, new| {
                 let old = pair.list(Side::Old, old, numbering);
                 Delta::between(&old, &pair.list(Side::New, new, numbering))

@@ -46,15 +46,7 @@ pub(super) fn compare<'s>(
                 };
                 change.belongs(&mut seen);
                 change.is();
-                let on_shift = |side, hand: Hand| {
-                    let snapshot: &Snapshot = pair.on(side);
-                    let mut limited = snapshot.list(hand.limited).iter();
-                    limited.any(|&id| {
-                        let row = snapshot.tables.limited.get(id as usize);
-                        row.is_some_and(|row| row.on_shift != 0)
-                    })
-                };
-                if on_shift(Side::Old, before) || on_shift(Side::New, after) {
+                if matters.shifts && change.has_shift_role((before, after)) {
                     change.shift(&plans);
                 }
             }
@@ -154,10 +146,23 @@ impl<'s> User<'_, 's> {
         );
     }
 
+    /// Whether a role that the user held or holds is in force on shift only.
+    fn has_shift_role(&self, (old, new): (Hand, Hand)) -> bool {
+        let on_shift = |side, hand: Hand| {
+            let snapshot = self.pair.on(side);
+            let mut limited = snapshot.list(hand.limited).iter();
+            limited.any(|&id| {
+                let row = snapshot.tables.limited.get(id as usize);
+                row.is_some_and(|row| row.on_shift != 0)
+            })
+        };
+        on_shift(Side::Old, old) || on_shift(Side::New, new)
+    }
+
     fn shift(&mut self, plans: &[Vec<String>; 2]) {
         let (old, new) = self.rows;
         let [before, after] = plans;
-        let plan = |plans: &Vec<String>, plan: u32| plans.get(plan as usize).cloned();
+        let plan = |plans: &'_ [String], plan: u32| plans.get(plan as usize).cloned();
         let (before, after) = (plan(before, old.shift_plan), plan(after, new.shift_plan));
         if before != after {
             let (before, after) = (before.map(Cow::from), after.map(Cow::from));
@@ -196,8 +201,15 @@ pub(super) fn properties<'s>(
         return;
     }
     for &name in names {
-        let before = pair.old.property_text(old, name);
-        let after = pair.new.property_text(new, name);
+        let before = pair.old.property(old, name);
+        let after = pair.new.property(new, name);
+        if let (Some(before), Some(after)) = (before, after)
+            && pair.old.is_same(before, pair.new, after)
+        {
+            continue;
+        }
+        let before = before.map(|value| pair.old.value_text(value));
+        let after = after.map(|value| pair.new.value_text(value));
         if before != after {
             let (before, after) = (before.map(Cow::from), after.map(Cow::from));
             changes.turn(cause, name, before, after, Some(of));

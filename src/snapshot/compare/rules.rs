@@ -22,11 +22,29 @@ pub(super) struct Item {
     pub(super) limit: u32,
 }
 
+/// What a role says of one permission.
+#[derive(Clone, Debug, Default)]
+struct Cell {
+    /// All of it, tidy.
+    items: Vec<Item>,
+    /// What of it holds without condition.
+    plain: Plain,
+    /// Whether there is nothing else.
+    all_plain: bool,
+}
+
+/// What holds without condition or limit.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Plain {
+    pub(super) scopes: ScopeSet,
+    pub(super) denied: bool,
+}
+
 /// What all roles of both snapshots say.
 pub(super) struct Roles {
     /// By role and permission.
-    old: Vec<Vec<Vec<Item>>>,
-    new: Vec<Vec<Vec<Item>>>,
+    old: Vec<Vec<Cell>>,
+    new: Vec<Vec<Cell>>,
     /// Texts of conditions.
     conditions: Vec<String>,
 }
@@ -113,13 +131,32 @@ impl Roles {
 
     /// What the role says of the permission, tidy.
     pub(super) fn says(&self, side: Side, role: u32, permission: u32) -> &[Item] {
+        let cell = self.cell(side, role, permission);
+        cell.map_or(&[], |cell| &cell.items)
+    }
+
+    /// What these roles, limited or not, say of the permission together; `None` where some of it
+    /// holds under a condition or within limits only.
+    pub(super) fn plain(&self, side: Side, held: &[(u32, u32)], permission: u32) -> Option<Plain> {
+        let mut all = Plain::default();
+        for &(role, limit) in held {
+            if let Some(cell) = self.cell(side, role, permission) {
+                if !cell.all_plain || limit != NONE && !cell.items.is_empty() {
+                    return None;
+                }
+                all.scopes = all.scopes.union(cell.plain.scopes);
+                all.denied |= cell.plain.denied;
+            }
+        }
+        Some(all)
+    }
+
+    fn cell(&self, side: Side, role: u32, permission: u32) -> Option<&Cell> {
         let roles = match side {
             Side::Old => &self.old,
             Side::New => &self.new,
         };
-        let permissions = roles.get(role as usize);
-        let items = permissions.and_then(|permissions| permissions.get(permission as usize));
-        items.map_or(&[], Vec::as_slice)
+        roles.get(role as usize)?.get(permission as usize)
     }
 
     /// The rule of this item, with these scopes.
@@ -200,21 +237,58 @@ impl Item {
     }
 }
 
+// === impl Plain ===
+
+impl Plain {
+    /// The same as items, tidy, as all that a user has.
+    pub(super) fn items(self) -> Vec<Item> {
+        if self.denied {
+            return vec![Item::DENIED];
+        }
+        let wider = |narrow: Scope| {
+            let mut others = self.scopes.iter();
+            others.any(|wide| wide != narrow && as_wide(wide, narrow))
+        };
+        let scopes = self.scopes.iter().filter(|&scope| !wider(scope));
+        let item = |scope| Item {
+            scope: Some(scope),
+            ..Item::DENIED
+        };
+        scopes.map(item).collect()
+    }
+}
+
+// === impl Cell ===
+
+impl Cell {
+    fn new(mut items: Vec<Item>) -> Self {
+        tidy(&mut items);
+        let plain = items.iter().filter(|item| item.condition == NONE);
+        Self {
+            plain: Plain {
+                scopes: plain.clone().filter_map(|item| item.scope).collect(),
+                denied: plain.clone().any(|item| !item.grants()),
+            },
+            all_plain: plain.count() == items.len(),
+            items,
+        }
+    }
+}
+
 // === impl Texts ===
 
 impl Texts {
     fn number(&mut self, text: String) -> u32 {
         let next = self.texts.len() as u32;
-        let number = *self.places.entry(text).or_insert_with_key(|text| {
+        *self.places.entry(text).or_insert_with_key(|text| {
             self.texts.push(text.clone());
             next
-        });
-        number
+        })
     }
 }
 
 /// What the roles of a side say, by common numbers of roles and permissions.
-fn said(pair: &Pair<'_>, side: Side, texts: &mut Texts) -> Vec<Vec<Vec<Item>>> {
+fn said(pair: &Pair<'_>, side: Side, texts: &mut Texts) -> Vec<Vec<Cell>> {
     let snapshot = pair.on(side);
     let conditions = 0..snapshot.tables.conditions.len() as u32;
     let conditions: Vec<u32> = conditions
@@ -226,11 +300,10 @@ fn said(pair: &Pair<'_>, side: Side, texts: &mut Texts) -> Vec<Vec<Vec<Item>>> {
         };
         let of_permission = |permission: u32| {
             let permission = pair.permissions.at(side, permission);
-            permission.map_or_else(Vec::new, |permission| {
-                let mut items = items(snapshot, role, permission, &conditions);
-                tidy(&mut items);
-                items
-            })
+            let items = permission.map_or_else(Vec::new, |permission| {
+                items(snapshot, role, permission, &conditions)
+            });
+            Cell::new(items)
         };
         pair.permissions.all().map(of_permission).collect()
     };

@@ -5,7 +5,7 @@ use super::super::tables::{CELL_CONDITIONAL, CELL_DENY, ConditionalRow, RoleRow,
 use super::Builder;
 use super::catalogue::Permissions;
 use crate::model::{ActionId, ProjectId, RoleId, ScopeSet, TypeId};
-use crate::policy::{GrantLine, Pattern, Role};
+use crate::policy::{GrantLine, Role};
 
 /// What a role grants and denies, its `extends` followed: one entry a permission.
 #[derive(Clone, Default)]
@@ -81,7 +81,7 @@ impl<'p> Builder<'p> {
         for (kind, kind_id) in self.policy.catalogue.types.iter().zip(0..) {
             for (action, action_id) in kind.actions.iter().zip(0..) {
                 let at = (TypeId(kind_id), ActionId(action_id));
-                let line = deciding_line(written, at, &action.name);
+                let line = written.deciding_line(at, &action.name);
                 let mut effect = self.own_effect(written, line, at, &action.name);
                 let keeps_bases = line.is_none_or(|line| !line.grants.is_empty());
                 for base in &written.extends {
@@ -118,7 +118,7 @@ impl<'p> Builder<'p> {
         for deny in role
             .denies
             .iter()
-            .filter(|deny| covers(&deny.pattern, at, action))
+            .filter(|deny| deny.pattern.covers(at, action))
         {
             match &deny.when {
                 None => effect.denied = true,
@@ -196,33 +196,5 @@ impl Effect {
                 scopes: u32::from(scopes),
                 condition,
             })
-    }
-}
-
-/// The most specific of the role's lines that speak of the permission.
-fn deciding_line<'p>(
-    role: &'p Role,
-    at: (TypeId, ActionId),
-    action: &str,
-) -> Option<&'p GrantLine> {
-    let specific = |pattern: &Pattern| match pattern {
-        Pattern::Permission(..) => 3,
-        Pattern::Type(_) => 2,
-        Pattern::Action(_) => 1,
-        Pattern::Everything => 0,
-    };
-    let lines = role
-        .grants
-        .iter()
-        .filter(|line| covers(&line.pattern, at, action));
-    lines.max_by_key(|line| specific(&line.pattern))
-}
-
-fn covers(pattern: &Pattern, (kind, action_id): (TypeId, ActionId), action: &str) -> bool {
-    match pattern {
-        Pattern::Permission(of, named) => *of == kind && *named == action_id,
-        Pattern::Type(of) => *of == kind,
-        Pattern::Action(named) => named == action,
-        Pattern::Everything => true,
     }
 }

@@ -264,7 +264,7 @@ fn a_row_passes_exactly_when_its_check_allows() {
                     continue;
                 }
                 let mut case = company.0.clone();
-                case["request"] = request.clone();
+                case["request"] = request;
                 case["row"] = row;
                 let case = shrink(case, &|case| disagreement(case).is_some());
                 let why = disagreement(&case).unwrap_or_default();
