@@ -227,3 +227,114 @@ impl<'a> Known<'_, 'a> {
             .then_some(first.into())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::borrow::Cow;
+
+    use super::super::formula::{all, any};
+    use super::super::tree::{Constant, Number, Operand, Term, Test};
+    use super::*;
+
+    fn words(words: &[&'static str], wanted: bool) -> Singles<'static> {
+        let words = words
+            .iter()
+            .map(|&word| Constant::Text(Cow::Borrowed(word)));
+        Singles::of(words, wanted)
+    }
+
+    fn owner(words_: &[&'static str]) -> Formula<'static> {
+        Formula::single(Field::Owner, words(words_, true))
+    }
+
+    fn no_owner() -> Formula<'static> {
+        Formula::set(Field::Owner, Set::ABSENT)
+    }
+
+    fn group(words_: &[&'static str]) -> Formula<'static> {
+        Formula::single(Field::Group, words(words_, true))
+    }
+
+    fn amount() -> Field<'static> {
+        Field::Property(Cow::Borrowed("amount"))
+    }
+
+    fn number(number: f64) -> Constant<'static> {
+        Constant::Number(Number::new(number))
+    }
+
+    fn bound(test: Test, limit: f64) -> Formula<'static> {
+        let limit = Operand::One(Term::Constant(number(limit)));
+        Formula::test(amount(), test, limit)
+    }
+
+    fn numbers(numbers: &[f64]) -> Formula<'static> {
+        let numbers = numbers.iter().map(|&value| number(value));
+        Formula::single(amount(), Singles::of(numbers, true))
+    }
+
+    #[test]
+    fn one_field_is_asked_once() {
+        assert_eq!(any([owner(&["a"]), owner(&["b"])]), owner(&["a", "b"]));
+        assert_eq!(all([owner(&["a", "b"]), owner(&["b", "c"])]), owner(&["b"]));
+        assert_eq!(all([owner(&["a"]), owner(&["b"])]), Formula::Never);
+        let others = Formula::single(Field::Owner, words(&["a"], false));
+        assert_eq!(
+            any([owner(&["a"]), others.clone(), no_owner()]),
+            Formula::Always
+        );
+        assert_ne!(any([owner(&["a"]), others]), Formula::Always);
+    }
+
+    #[test]
+    fn what_the_rest_says_goes() {
+        let either = any([owner(&["a"]), group(&["g"])]);
+        assert_eq!(all([owner(&["a"]), either.clone()]), owner(&["a"]));
+        assert_eq!(
+            all([owner(&["b"]), either.clone()]),
+            all([owner(&["b"]), group(&["g"])])
+        );
+        let both = all([owner(&["a"]), group(&["g"])]);
+        assert_eq!(any([owner(&["a"]), both]), owner(&["a"]));
+        // An owner that is given is not absent.
+        let derived = any([owner(&["a"]), all([no_owner(), group(&["g"])])]);
+        assert_eq!(all([owner(&["a", "b"]), derived]), owner(&["a"]));
+    }
+
+    #[test]
+    fn what_differs_in_one_part_is_united() {
+        let of = |name| all([no_owner(), group(&[name])]);
+        assert_eq!(
+            any([of("g"), of("h")]),
+            all([no_owner(), group(&["g", "h"])])
+        );
+    }
+
+    #[test]
+    fn numbers_are_compared() {
+        let (three, five) = (bound(Test::AtLeast, 3.0), bound(Test::AtLeast, 5.0));
+        assert_eq!(any([three.clone(), five.clone()]), three);
+        assert_eq!(all([three.clone(), five.clone()]), five);
+        assert_eq!(all([five, bound(Test::AtMost, 3.0)]), Formula::Never);
+        assert_eq!(all([three.clone(), numbers(&[1.0, 4.0])]), numbers(&[4.0]));
+        assert_eq!(
+            any([three.clone(), numbers(&[1.0, 4.0])]),
+            any([three.clone(), numbers(&[1.0])])
+        );
+        let word = Formula::single(amount(), words(&["x"], true));
+        assert_eq!(all([three.clone(), word]), Formula::Never);
+        assert_eq!(
+            all([three.clone(), Formula::set(amount(), Set::PRESENT)]),
+            three
+        );
+        assert_eq!(
+            all([three, Formula::set(amount(), Set::ABSENT)]),
+            Formula::Never
+        );
+    }
+
+    #[test]
+    fn zero_has_no_sign() {
+        assert_eq!(numbers(&[0.0]), numbers(&[-0.0]));
+    }
+}

@@ -6,9 +6,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::env;
 
 use callgate::decide;
-use callgate::decide::filter::FilterError;
+use callgate::decide::filter::sql::{Columns, Dialect};
+use callgate::decide::filter::{Filter, FilterError};
 use callgate::policy::{self, Policy};
-use callgate::server::filter::document;
+use callgate::server::filter;
 use callgate::snapshot::Snapshot;
 use fastrand::Rng;
 use serde_json::{Map, Value, json};
@@ -19,6 +20,7 @@ use crate::shrink::shrink;
 use self::reader::{Reader, Several};
 use self::rows::{asked_of, row, rows_of};
 
+mod edges;
 mod reader;
 mod rows;
 mod sql;
@@ -31,6 +33,10 @@ fn compile(company: &Company) -> Option<(Policy, Snapshot)> {
     let reading = policy::read_company(&company.files(), "demo").ok()?;
     let snapshot = Snapshot::compile(&reading.policy).ok()?;
     Some((reading.policy, snapshot))
+}
+
+fn document(filter: &Filter<'_>) -> Value {
+    filter::document(filter, &Columns::default(), Dialect::default())
 }
 
 /// What the filter and the check of the row say differently, if they do.

@@ -8,9 +8,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use callgate::decide::filter::sql::{Columns, Dialect};
-use callgate::decide::filter::{Constant, Rows};
-use callgate::server::filter::document;
+use callgate::decide::filter::Rows;
 use rusqlite::types::Value as SqlValue;
 
 use super::*;
@@ -89,10 +87,10 @@ fn tables(companies: u64, dialect: Dialect, typed: bool) -> Vec<Table> {
             let Ok(filter) = decide::filter::filter(&snapshot, &query) else {
                 continue;
             };
-            let Ok(sql) = filter.rows.sql(&columns(), dialect) else {
+            let document = filter::document(&filter, &columns(), dialect);
+            let Some(sql) = document.get("sql").cloned() else {
                 continue;
             };
-            let document = document(&filter);
             if matches!(filter.rows, Rows::When(_)) == (rng.u32(0..8) == 0)
                 || typed && !fits(&document)
             {
@@ -102,8 +100,8 @@ fn tables(companies: u64, dialect: Dialect, typed: bool) -> Vec<Table> {
                 .enumerate()
                 .filter(|(_, reader)| reader.lists(&document));
             asked.push(Asked {
-                condition: sql.condition,
-                params: sql.params.into_iter().map(json_of).collect(),
+                condition: sql["where"].as_str().unwrap().to_owned(),
+                params: sql["params"].as_array().unwrap().clone(),
                 passing: passing.map(|(n, _)| n).collect(),
                 document,
             });
@@ -128,10 +126,6 @@ fn tables(companies: u64, dialect: Dialect, typed: bool) -> Vec<Table> {
         "{mixed} of {all} questions divide the rows"
     );
     tables
-}
-
-fn json_of(value: &Constant<'_>) -> Value {
-    callgate::server::filter::constant(value)
 }
 
 /// The row with what a column cannot hold left out: lists, objects and booleans.
