@@ -6,6 +6,7 @@ mod coverage;
 mod decide;
 mod diff;
 mod differences;
+mod filter;
 mod junit;
 mod says;
 mod search;
@@ -39,6 +40,8 @@ enum Command {
     Decide(Box<decide::Args>),
     /// Search for users, resources, actions or roles
     Search(search::Args),
+    /// Tell which rows of a table a user may see, as a condition and as SQL
+    Filter(Box<filter::Args>),
     /// Compare two sources: who gains and who loses what
     Diff(diff::Args),
 }
@@ -53,6 +56,7 @@ pub fn run() -> ExitCode {
         Command::Test(args) => test::run(args),
         Command::Decide(args) => decide::run(*args),
         Command::Search(args) => search::run(args),
+        Command::Filter(args) => filter::run(*args),
         Command::Diff(args) => diff::run(args),
     }
 }

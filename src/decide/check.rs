@@ -15,7 +15,7 @@
 //!
 //! A deny beats the wall, the wall beats a grant, and a link goes round step 7 alone.
 
-use super::resource::{Many, Resource, intersect};
+use super::resource::{Many, Resource, intersect, upwards};
 use super::roles::{About, Roles};
 use super::value::{Members, View};
 use super::watch::{Note, Silent, Watch};
@@ -293,16 +293,10 @@ impl<'s, 'a, W: Watch> Asked<'s, 'a, W> {
             Scope::Department => resource.any(resource.departments(), mine) || owns(),
             Scope::Branch => {
                 resource.any(resource.departments(), |department| {
-                    self.upwards(department).any(mine)
+                    upwards(self.names, department).any(mine)
                 }) || owns()
             }
         }
-    }
-
-    /// A department and those above it.
-    fn upwards(&self, department: u32) -> impl Iterator<Item = u32> {
-        let above = |&id: &u32| self.names.department(id).and_then(|row| some(row.parent));
-        std::iter::successors(Some(department), above).take(DEPARTMENTS_DEEP_MAX)
     }
 
     /// Step 8: the linked permission that stands in.
@@ -385,6 +379,3 @@ impl<'s, 'a, W: Watch> Asked<'s, 'a, W> {
             .map_or("", |row| self.names.text(row.name))
     }
 }
-
-/// A policy's chains of departments are at most this deep; a bound for what a file may say.
-const DEPARTMENTS_DEEP_MAX: usize = 64;

@@ -47,14 +47,14 @@ pub(super) enum Sight<'a> {
 
 /// What lies at a path.
 #[derive(Clone, Copy)]
-enum Found<'a> {
+pub(super) enum Found<'a> {
     Value(View<'a>),
     /// A fact that is a list of names.
     Names(Names<'a>),
 }
 
 #[derive(Clone, Copy)]
-enum Names<'a> {
+pub(super) enum Names<'a> {
     Departments(Option<&'a Resource<'a>>, Many<'a>),
     Projects(Option<&'a Resource<'a>>, Many<'a>),
 }
@@ -99,7 +99,7 @@ impl<'a, W: Watch> Scene<'a, W> {
         truth
     }
 
-    fn test(&self, test: &TestRow) -> Truth {
+    pub(super) fn test(&self, test: &TestRow) -> Truth {
         if let (Sight::Assumed(truth), 1) = (self.resource, test.resource) {
             return truth;
         }
@@ -201,7 +201,7 @@ impl<'a, W: Watch> Scene<'a, W> {
     }
 
     /// A single value to compare with; `None` where it is absent or none.
-    fn operand(&self, operand: &OperandRow) -> Option<View<'a>> {
+    pub(super) fn operand(&self, operand: &OperandRow) -> Option<View<'a>> {
         match operand.tag {
             OPERAND_BOOL => Some(View::Bool(operand.a != 0)),
             OPERAND_NUMBER => Some(View::Number(number(operand.a, operand.b))),
@@ -218,7 +218,7 @@ impl<'a, W: Watch> Scene<'a, W> {
         }
     }
 
-    fn at(&self, path: u32) -> Option<Found<'a>> {
+    pub(super) fn at(&self, path: u32) -> Option<Found<'a>> {
         let path = self.snapshot.tables.paths.get(path as usize)?;
         if path.fact != FACT_NONE {
             return match path.root {
@@ -292,7 +292,7 @@ impl<'a, W: Watch> Scene<'a, W> {
         Found::Value(View::Text(self.snapshot.text(id)))
     }
 
-    fn any_name(&self, names: Names<'a>, mut test: impl FnMut(&str) -> bool) -> bool {
+    pub(super) fn any_name(&self, names: Names<'a>, mut test: impl FnMut(&str) -> bool) -> bool {
         let tables = &self.snapshot.tables;
         let mut department = |id: u32| {
             tables
@@ -330,7 +330,7 @@ fn any_of<'a>(
 // === impl Found ===
 
 impl<'a> Found<'a> {
-    fn single(self) -> Option<View<'a>> {
+    pub(super) fn single(self) -> Option<View<'a>> {
         match self {
             Self::Value(value) => value.single(),
             Self::Names(_) => None,
@@ -354,7 +354,7 @@ impl<'a> Found<'a> {
 }
 
 /// A CIDR block in a text.
-fn told_network(value: View<'_>) -> Option<NetworkRow> {
+pub(super) fn told_network(value: View<'_>) -> Option<NetworkRow> {
     match value {
         View::Text(text) => NetworkRow::parse(text),
         _ => None,

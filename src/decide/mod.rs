@@ -1,12 +1,13 @@
 //! Pure functions over a [`Snapshot`](crate::snapshot::Snapshot).
 //!
-//! The rule stands in [`check`](mod@check) and nowhere else; [`explain`] listens to it, [`replay`]
+//! The rule stands in `check.rs` and nowhere else: [`check()`] asks it, [`explain()`] listens to it, [`replay()`]
 //! asks it. A decision has no clock (time is part of the question), takes no lock, does no I/O,
 //! allocates nothing and cannot fail.
 
 mod check;
 mod condition;
 mod explain;
+pub mod filter;
 mod replay;
 mod resource;
 mod roles;

@@ -133,7 +133,7 @@ impl<'a> Resource<'a> {
 
     /// A property by its top-level name: what is stored comes first, and names of facts are none.
     pub(super) fn property(&self, name: &str) -> Option<View<'a>> {
-        if self.names_a_fact(name) {
+        if names_a_fact(self.snapshot, self.kind, name) {
             return None;
         }
         let stored = match self.what {
@@ -142,18 +142,6 @@ impl<'a> Resource<'a> {
             What::Open | What::Project(_) | What::Role(_) => None,
         };
         stored.or_else(|| self.told.get(name))
-    }
-
-    fn names_a_fact(&self, name: &str) -> bool {
-        let text = |id: &u32| self.snapshot.text(*id) == name;
-        text(&self.kind.owner_name)
-            || text(&self.kind.group_name)
-            || self
-                .snapshot
-                .list(self.kind.department_names)
-                .iter()
-                .any(text)
-            || self.snapshot.list(self.kind.project_names).iter().any(text)
     }
 
     /// The owner, a user.
@@ -342,6 +330,15 @@ impl<'a> Resource<'a> {
     }
 }
 
+/// Whether requests about this type give a fact under this name, so that it is no property.
+pub(super) fn names_a_fact(snapshot: &Snapshot, kind: &TypeRow, name: &str) -> bool {
+    let text = |id: &u32| snapshot.text(*id) == name;
+    text(&kind.owner_name)
+        || text(&kind.group_name)
+        || snapshot.list(kind.department_names).iter().any(text)
+        || snapshot.list(kind.project_names).iter().any(text)
+}
+
 /// What is given: an empty list is nothing.
 fn given(value: View<'_>) -> Option<View<'_>> {
     match value {
@@ -365,6 +362,15 @@ pub(super) fn is_member(
             snapshot.list(user.within),
         )
         || intersect(snapshot.list(members.teams), snapshot.list(user.teams))
+}
+
+/// A policy's chains of departments are at most this deep; a bound for what a file may say.
+const DEPARTMENTS_DEEP_MAX: usize = 64;
+
+/// A department and those above it.
+pub(super) fn upwards(snapshot: &Snapshot, department: u32) -> impl Iterator<Item = u32> {
+    let above = |&id: &u32| snapshot.department(id).and_then(|row| some(row.parent));
+    std::iter::successors(Some(department), above).take(DEPARTMENTS_DEEP_MAX)
 }
 
 /// Whether two sorted lists share a member.

@@ -114,8 +114,7 @@ impl<'a, W: Watch> Roles<'a, W> {
     }
 
     /// Calls `test` with the cell of each role in force that has something for the permission,
-    /// until it is true. Roles held for good come as one united cell, and only where that has a
-    /// condition one by one.
+    /// until it is true.
     fn any(
         &self,
         permission: u32,
@@ -123,26 +122,39 @@ impl<'a, W: Watch> Roles<'a, W> {
         effect: Effect,
         mut test: impl FnMut(u8, u32) -> bool,
     ) -> bool {
+        self.lines(permission, |cell, role, limited| {
+            limited.is_none_or(|limited| self.in_force(limited, about, effect)) && test(cell, role)
+        })
+    }
+
+    /// Calls `test` with the cell of each role that has something for the permission, and with what
+    /// limits it, until it is true. Roles held for good come as one united cell, and only where that
+    /// has a condition one by one.
+    pub(super) fn lines(
+        &self,
+        permission: u32,
+        mut test: impl FnMut(u8, u32, Option<&LimitedRow>) -> bool,
+    ) -> bool {
         let united = self.snapshot.role_set_cell(self.role_set, permission);
         if united & CELL_CONDITIONAL == 0 {
-            if united != 0 && test(united, NONE) {
+            if united != 0 && test(united, NONE, None) {
                 return true;
             }
         } else if let Some(set) = self.snapshot.tables.role_sets.get(self.role_set as usize) {
             // The united cell once, for what holds without condition; then the conditions.
-            if test(united & !CELL_CONDITIONAL, NONE) {
+            if test(united & !CELL_CONDITIONAL, NONE, None) {
                 return true;
             }
             for &role in self.snapshot.list(set.roles) {
                 let cell = self.snapshot.role_cell(role, permission);
-                if cell & CELL_CONDITIONAL != 0 && test(cell, role) {
+                if cell & CELL_CONDITIONAL != 0 && test(cell, role, None) {
                     return true;
                 }
             }
         }
         if self.tested != NONE {
             let cell = self.snapshot.role_cell(self.tested, permission);
-            if cell != 0 && test(cell, self.tested) {
+            if cell != 0 && test(cell, self.tested, None) {
                 return true;
             }
         }
@@ -151,16 +163,24 @@ impl<'a, W: Watch> Roles<'a, W> {
                 return false;
             };
             let cell = self.snapshot.role_cell(limited.role, permission);
-            cell != 0 && self.in_force(limited, about, effect) && test(cell, limited.role)
+            cell != 0 && test(cell, limited.role, Some(limited))
         })
     }
 
     fn in_force(&self, limited: &LimitedRow, about: About<'a>, effect: Effect) -> bool {
-        let now = self.query.now;
-        limited.from <= now.0
-            && now.0 < limited.until
+        self.in_time(limited)
             && (limited.projects == NONE || self.reaches(limited.projects, about, effect))
-            && (limited.on_shift == 0 || on_shift(self.snapshot, self.user.shift_plan, now))
+            && self.on_shift(limited)
+    }
+
+    /// Whether a role's limits in time hold.
+    pub(super) fn in_time(&self, limited: &LimitedRow) -> bool {
+        (limited.from..limited.until).contains(&self.query.now.0)
+    }
+
+    /// Whether a role's binding to shifts, if it has one, holds.
+    pub(super) fn on_shift(&self, limited: &LimitedRow) -> bool {
+        limited.on_shift == 0 || on_shift(self.snapshot, self.user.shift_plan, self.query.now)
     }
 
     /// Whether roles limited to these projects count.
@@ -178,7 +198,7 @@ impl<'a, W: Watch> Roles<'a, W> {
     }
 
     /// What a role grants (scopes) or denies (no scopes) under conditions.
-    fn conditional(
+    pub(super) fn conditional(
         &self,
         role: u32,
         permission: u32,

@@ -83,13 +83,7 @@ pub fn resources<'s>(snapshot: &'s Snapshot, query: &Query<'_>, window: Window<'
     let name = |id: u32| snapshot.text(id);
     match kind.registry {
         REGISTRY_OBJECTS | REGISTRY_OPEN => {
-            let first = tables
-                .objects
-                .partition_point(|object| object.kind < row.kind);
-            let end = tables
-                .objects
-                .partition_point(|object| object.kind <= row.kind);
-            let objects = tables.objects.get(first..end).unwrap_or(&[]);
+            let objects = snapshot.objects_of(row.kind);
             let start = start(objects, window.after, |object| name(object.id));
             let allowed = objects
                 .iter()

@@ -144,6 +144,28 @@ impl<'a> Members<'a> {
             Self::Nothing => None,
         }
     }
+
+    /// Calls `each` with the members that are values.
+    pub(super) fn for_each(self, each: &mut dyn FnMut(&'a str, View<'a>)) {
+        match self {
+            Self::Sent(properties) => {
+                for (name, value) in properties.iter() {
+                    if let Some(value) = View::sent(value) {
+                        each(name, value);
+                    }
+                }
+            }
+            Self::Stored(snapshot, rows) => {
+                for row in rows {
+                    let node = snapshot.tables.nodes.get(row.node as usize);
+                    if let Some(value) = node.and_then(|node| View::stored(snapshot, *node)) {
+                        each(snapshot.text(row.name), value);
+                    }
+                }
+            }
+            Self::Nothing => {}
+        }
+    }
 }
 
 /// A double from the halves of its bits.

@@ -3,10 +3,10 @@
 //! One thread runs the acceptors, the admin listener and whatever else waits (the control
 //! runtime, which is the caller's); each worker is a thread with a runtime of its own. An acceptor
 //! gives each new connection to the next worker, which keeps it. Decisions never run on the control
-//! runtime, and nothing but decisions runs on a worker: what takes longer runs on the [`pool`].
+//! runtime, and nothing but decisions runs on a worker: what takes longer runs on the `pool`.
 //!
-//! A request's way: [`worker`] (limits, counts) → [`routes`] → [`authzen`] (body) → [`desk`] (one
-//! look at the company's snapshot, decision) → [`respond`].
+//! A request's way: `worker` (limits, counts) → `routes` → `authzen` (body) → `desk` (one
+//! look at the company's snapshot, decision) → `respond`.
 
 mod acceptor;
 mod admin;
@@ -19,6 +19,7 @@ mod desk;
 mod discovery;
 mod evaluation;
 mod expect;
+pub mod filter;
 mod json;
 mod listener;
 mod pace;

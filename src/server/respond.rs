@@ -65,6 +65,10 @@ pub(super) enum RefusalCode {
     UnknownSemantic,
     TooManyItems,
     InvalidPageToken,
+    InvalidColumn,
+    UnknownDialect,
+    FilterTooLarge,
+    FilterUnsayable,
     BrokenBody,
     BodyTooSlow,
     BodyTooLarge,
@@ -185,6 +189,11 @@ impl Answer {
                 json(&Found { page, results })
             }
         })
+    }
+
+    /// Which rows may be listed.
+    pub(super) fn filtered(document: &serde_json::Value) -> Self {
+        Self::ok(json(document))
     }
 
     /// What stays as it is until somebody sets it otherwise.
@@ -374,6 +383,10 @@ impl RefusalCode {
             Self::UnknownSemantic => "unknown_semantic",
             Self::TooManyItems => "too_many_items",
             Self::InvalidPageToken => "invalid_page_token",
+            Self::InvalidColumn => "invalid_column",
+            Self::UnknownDialect => "unknown_dialect",
+            Self::FilterTooLarge => "filter_too_large",
+            Self::FilterUnsayable => "filter_unsayable",
             Self::BrokenBody => "broken_body",
             Self::BodyTooSlow => "body_too_slow",
             Self::BodyTooLarge => "body_too_large",
@@ -436,6 +449,7 @@ const fn status(code: Code) -> StatusCode {
         Code::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
         Code::RequestTimeout => StatusCode::REQUEST_TIMEOUT,
         Code::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+        Code::Unprocessable => StatusCode::UNPROCESSABLE_ENTITY,
         Code::HeadTooLarge => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
         Code::Internal => StatusCode::INTERNAL_SERVER_ERROR,
         Code::Unavailable => StatusCode::SERVICE_UNAVAILABLE,

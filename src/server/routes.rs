@@ -43,15 +43,31 @@ impl Interface {
 }
 
 /// Every interface of the decision listener.
-pub static INTERFACES: [Interface; 7] = [
+pub static INTERFACES: [Interface; 8] = [
     posted(Api::Evaluation, "/access/v1/evaluation"),
     posted(Api::Evaluations, "/access/v1/evaluations"),
     posted(Api::SearchSubject, "/access/v1/search/subject"),
     posted(Api::SearchResource, "/access/v1/search/resource"),
     posted(Api::SearchAction, "/access/v1/search/action"),
     posted(Api::Explain, "/v1/explain"),
+    FILTER,
     METADATA,
 ];
+
+const FILTER: Interface = Interface {
+    codes: &[
+        Code::Ok,
+        Code::BadRequest,
+        Code::NotFound,
+        Code::RequestTimeout,
+        Code::TooLarge,
+        Code::Unprocessable,
+        Code::HeadTooLarge,
+        Code::Internal,
+        Code::Unavailable,
+    ],
+    ..posted(Api::Filter, "/v1/filter")
+};
 
 const METADATA: Interface = Interface {
     api: Api::Metadata,

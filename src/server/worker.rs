@@ -26,7 +26,7 @@ use super::pool::Pool;
 use super::respond::{Answer, AnswerBody, REQUEST_ID, Refusal, RefusalCode};
 use super::routes::{is_foreseen, route};
 use super::stream::Detached;
-use super::{Shared, authzen, batch, body, discovery, search};
+use super::{Shared, authzen, batch, body, discovery, filter, search};
 use crate::telemetry::{Api, Code};
 
 /// Connections on their way to a worker.
@@ -211,6 +211,7 @@ impl Worker {
             Api::SearchAction => search::search(self, Sought::Action, company, headers, body).await,
             Api::Metadata => discovery::metadata(&self.desk, route.rest),
             Api::Explain => authzen::explain(self, company, headers, body).await,
+            Api::Filter => filter::filtered(self, company, headers, body).await,
             Api::Evaluation | Api::Unrouted => {
                 authzen::evaluation(self, company, headers, body).await
             }

@@ -183,6 +183,14 @@ impl Snapshot {
         self.tables.departments.get(id as usize)
     }
 
+    /// The registered objects of a type, by id.
+    pub(crate) fn objects_of(&self, kind: u32) -> &[ObjectRow] {
+        let objects = &self.tables.objects;
+        let first = objects.partition_point(|object| object.kind < kind);
+        let end = objects.partition_point(|object| object.kind <= kind);
+        objects.get(first..end).unwrap_or(&[])
+    }
+
     /// What a role has for a permission; nothing where there is no such cell.
     #[inline]
     pub(crate) fn role_cell(&self, role: u32, permission: u32) -> u8 {

@@ -405,6 +405,16 @@ impl NetworkRow {
     }
 }
 
+impl std::fmt::Display for NetworkRow {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let [a, b, c, d, ..] = self.address;
+        match self.family {
+            4 => write!(f, "{}/{}", IpAddr::from([a, b, c, d]), self.prefix),
+            _ => write!(f, "{}/{}", IpAddr::from(self.address), self.prefix),
+        }
+    }
+}
+
 macro_rules! tables {
     ($($(#[$doc:meta])* $number:literal $name:ident: $row:ty,)*) => {
         /// All tables of a company but its texts.

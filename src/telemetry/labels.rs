@@ -15,6 +15,8 @@ pub enum Api {
     SearchAction,
     /// `/{company}/v1/explain`
     Explain,
+    /// `/{company}/v1/filter`
+    Filter,
     /// `/.well-known/authzen-configuration`
     Metadata,
     /// No path of ours.
@@ -36,6 +38,8 @@ pub enum Code {
     RequestTimeout,
     /// 413: the body is too large.
     TooLarge,
+    /// 422: the answer is none that can be given.
+    Unprocessable,
     /// 431: the head is too large.
     HeadTooLarge,
     /// 500: our fault.
@@ -48,13 +52,14 @@ pub enum Code {
 
 impl Api {
     /// All of them, in the order of their positions.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Evaluation,
         Self::Evaluations,
         Self::SearchSubject,
         Self::SearchResource,
         Self::SearchAction,
         Self::Explain,
+        Self::Filter,
         Self::Metadata,
         Self::Unrouted,
     ];
@@ -69,6 +74,7 @@ impl Api {
             Self::SearchResource => "search_resource",
             Self::SearchAction => "search_action",
             Self::Explain => "explain",
+            Self::Filter => "filter",
             Self::Metadata => "metadata",
             Self::Unrouted => "none",
         }
@@ -82,6 +88,7 @@ impl Api {
             Self::SearchSubject
             | Self::SearchResource
             | Self::SearchAction
+            | Self::Filter
             | Self::Metadata
             | Self::Unrouted => false,
         }
@@ -92,13 +99,14 @@ impl Api {
 
 impl Code {
     /// All of them, in the order of their positions.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::Ok,
         Self::BadRequest,
         Self::NotFound,
         Self::MethodNotAllowed,
         Self::RequestTimeout,
         Self::TooLarge,
+        Self::Unprocessable,
         Self::HeadTooLarge,
         Self::Internal,
         Self::Unavailable,
@@ -114,6 +122,7 @@ impl Code {
             Self::MethodNotAllowed => 405,
             Self::RequestTimeout => 408,
             Self::TooLarge => 413,
+            Self::Unprocessable => 422,
             Self::HeadTooLarge => 431,
             Self::Internal => 500,
             Self::Unavailable => 503,

@@ -16,7 +16,7 @@
 
 pub mod question;
 mod roles;
-mod wild;
+pub mod wild;
 
 use callgate::model::{Properties, Value as Property};
 use callgate::policy::Files;

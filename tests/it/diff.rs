@@ -10,10 +10,10 @@ use callgate::snapshot::compare::{Cause, Event};
 use fastrand::Rng;
 use serde_json::{Value, json};
 
-use crate::agreement::{removable, remove};
 use crate::cli::{callgate, ends, json};
 use crate::fixture::{Tree, company, users};
 use crate::generate::{Company, Question, Shape, question};
+use crate::shrink::{removable, remove};
 
 const PAIRS: u64 = 500;
 const QUESTIONS: usize = 120;

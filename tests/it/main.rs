@@ -32,12 +32,16 @@ mod diff;
 mod discovery;
 /// Explanations over HTTP, and the pool that gives them.
 mod explain_http;
+/// Filters against checks.
+mod filter;
 /// A policy tree on disk, and a watcher over it.
 mod fixture;
 #[path = "../generate/mod.rs"]
 mod generate;
 /// The OpenAPI file against the code.
 mod openapi;
+/// What ships: packs, companies, and the pages that lead to them.
+mod packs;
 /// Policy files that are right: read as they are meant.
 mod policy;
 /// Policy files that are wrong: what is said of them.
@@ -56,6 +60,8 @@ mod serve;
 mod server;
 /// A service to test, and a client that sees every byte.
 mod service;
+/// Failing cases, cut down.
+mod shrink;
 /// Changes made in every way, and that they are live.
 mod swap;
 /// Rules of the house.

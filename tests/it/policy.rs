@@ -35,46 +35,6 @@ fn the_model_s_pack_is_read() {
     assert_eq!(pack.tests.len(), 1);
 }
 
-#[test]
-#[ignore = "reads the tree that CALLGATE_TREE names"]
-fn a_tree_is_read() {
-    let root = std::path::PathBuf::from(std::env::var("CALLGATE_TREE").unwrap());
-    let mut all = Vec::new();
-    let mut folders = vec![root.clone()];
-    while let Some(folder) = folders.pop() {
-        for entry in std::fs::read_dir(folder).unwrap() {
-            let path = entry.unwrap().path();
-            if path.is_dir() {
-                folders.push(path);
-            } else {
-                let name = path
-                    .strip_prefix(&root)
-                    .unwrap()
-                    .to_str()
-                    .unwrap()
-                    .to_owned();
-                all.push((name, std::fs::read(&path).unwrap()));
-            }
-        }
-    }
-    let files = Files::new(all);
-    for company in files.companies() {
-        let started = std::time::Instant::now();
-        let read = read_company(&files, company);
-        println!("company {company}: {:?}", started.elapsed());
-        match read {
-            Ok(read) => println!("ok: {} users\n{}", read.policy.users.len(), read.warnings),
-            Err(found) => println!("{found}"),
-        }
-    }
-    for pack in files.packs() {
-        match read_pack(&files, pack) {
-            Ok(read) => println!("pack {pack} ok\n{}", read.warnings),
-            Err(found) => println!("pack {pack}\n{found}"),
-        }
-    }
-}
-
 /// The policy without places, which differ where lines do; in one text, to be compared.
 fn placeless(policy: &Policy) -> String {
     let mut policy = policy.clone();
