@@ -8,25 +8,13 @@ use super::Code;
 use super::fields::unknown_key;
 use super::names::meant;
 use super::order::{order_operands, order_tests};
-use super::resolved::{Comparison, Condition, Operand, Operands, Path, Root};
+use super::resolved::{Comparison, Condition, OPERATORS, Operand, Operands, Path, Root};
 use super::sink::{Finding, Sink};
 use super::vocabulary::Vocabulary;
 use super::word::Word;
 use super::yaml::{Node, Value};
 use crate::model::TypeId;
 
-const TESTS: &[&str] = &[
-    "is",
-    "not",
-    "in",
-    "not_in",
-    "at_least",
-    "at_most",
-    "in_network",
-    "not_in_network",
-    "contains",
-    "present",
-];
 const SUBJECT_FACTS: &[&str] = &["id", "group", "departments", "projects"];
 const RESOURCE_FACTS: &[&str] = &["id", "owner", "group", "departments", "projects"];
 
@@ -103,7 +91,7 @@ impl<'t> Conditions<'_, 't> {
             "not_in_network" => Comparison::NotInNetwork(self.networks(node)?),
             "present" => Comparison::Present(node.flag(self.sink)?),
             _ => {
-                unknown_key(self.sink, test, "a table of tests", TESTS);
+                unknown_key(self.sink, test, "a table of tests", &OPERATORS);
                 return None;
             }
         })

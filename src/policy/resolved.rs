@@ -253,6 +253,20 @@ pub enum Comparison {
     Present(bool),
 }
 
+/// The names of the tests that a condition may make, in the order of [`Comparison`].
+pub const OPERATORS: [&str; 10] = [
+    "is",
+    "not",
+    "in",
+    "not_in",
+    "at_least",
+    "at_most",
+    "in_network",
+    "not_in_network",
+    "contains",
+    "present",
+];
+
 /// One value to compare with.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Operand {

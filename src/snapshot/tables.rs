@@ -9,6 +9,8 @@ use ipnet::IpNet;
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
 use super::names::Slot;
+/// The operators' names, by the `TEST_…` numbers.
+pub(crate) use crate::policy::OPERATORS;
 
 /// "There is none", where a number may be missing.
 pub(crate) const NONE: u32 = u32::MAX;
@@ -351,20 +353,6 @@ pub(crate) const TEST_NOT_IN_NETWORK: u32 = 7;
 pub(crate) const TEST_CONTAINS: u32 = 8;
 /// The operand is a bool.
 pub(crate) const TEST_PRESENT: u32 = 9;
-
-/// The operators' names in policy files, by number.
-pub(crate) const OPERATORS: [&str; 10] = [
-    "is",
-    "not",
-    "in",
-    "not_in",
-    "at_least",
-    "at_most",
-    "in_network",
-    "not_in_network",
-    "contains",
-    "present",
-];
 
 /// A role denies the permission, whatever the circumstances: a bit beside the scopes in a cell.
 pub(crate) const CELL_DENY: u8 = 1 << 6;
