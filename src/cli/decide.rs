@@ -8,6 +8,7 @@ use serde_json::json;
 
 use crate::decide;
 use crate::model::{Action, Entity, Properties, Query, Timestamp, Value};
+use crate::server::explanation;
 
 use super::terminal::{self, Exit, Format, SourceArgs};
 
@@ -129,13 +130,19 @@ fn answer(args: &Args, asked: &Asked) -> Result<Exit, Exit> {
             Some(explanation) => terminal::say(&format!("{explanation}\n")),
             None => terminal::say(&format!("{}: {reason}\n", reason.decision())),
         },
-        Format::Json => terminal::say_json(&json!({
-            "decision": reason.allows(),
-            "reason": reason.to_string(),
-            "company": snapshot.company(),
-            "revision": snapshot.revision(),
-            "steps": explanation.map(|explanation| explanation.steps),
-        })),
+        Format::Json => {
+            let mut document = json!({
+                "decision": reason.allows(),
+                "reason": reason.to_string(),
+                "company": snapshot.company(),
+                "revision": snapshot.revision(),
+            });
+            if let Some(explanation) = &explanation {
+                let context = explanation::context(explanation, snapshot.revision());
+                terminal::merge(&mut document, context);
+            }
+            terminal::say_json(&document);
+        }
     }
     Ok(if reason.allows() {
         Exit::Done

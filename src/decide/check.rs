@@ -120,7 +120,9 @@ impl<'s, 'a, W: Watch> Asked<'s, 'a, W> {
     /// Step 10.
     fn test_role(&self, role: &str, permission: u32) -> Reason<'s> {
         let may_test = some(self.names.meta().tests_roles);
-        if !may_test.is_some_and(|may_test| self.roles.everywhere(may_test)) {
+        let tests = may_test.is_some_and(|may_test| self.roles.everywhere(may_test));
+        self.roles.watch.note(Note::MayTest { tests });
+        if !tests {
             return Reason::TestRoleNotAllowed;
         }
         let Some(role) = self.names.find(Kind::ROLE, role) else {
@@ -160,7 +162,7 @@ impl<'s, 'a, W: Watch> Asked<'s, 'a, W> {
             None => {
                 found = find(query.resource.id);
                 let Some(resource) = &found else {
-                    self.roles.watch.note(Note::NoResource);
+                    self.roles.watch.note(Note::NoResource { kind: row.kind });
                     return Reason::UnknownResource;
                 };
                 resource
@@ -234,6 +236,7 @@ impl<'s, 'a, W: Watch> Asked<'s, 'a, W> {
             permission,
             granted,
             reached,
+            resource: Some(resource),
         });
         if reached.is_some() {
             return Reason::Granted;
@@ -262,7 +265,11 @@ impl<'s, 'a, W: Watch> Asked<'s, 'a, W> {
         };
         let lifted =
             !inside && some(meta.lifts_wall).is_some_and(|lifts| self.roles.everywhere(lifts));
-        self.roles.watch.note(Note::Wall { inside, lifted });
+        self.roles.watch.note(Note::Wall {
+            inside,
+            lifted,
+            resource,
+        });
         !inside && !lifted
     }
 
@@ -334,10 +341,14 @@ impl<'s, 'a, W: Watch> Asked<'s, 'a, W> {
             View::Bool(_) | View::Number(_) | View::List(_) => return false,
         };
         let found = Resource::find(self.names, row.kind, id, told, row.new != 0);
-        found.is_some_and(|resource| {
-            self.permit(permission, row, &resource, Links::Ignore)
+        let resource = found.as_ref();
+        self.roles.watch.note(Note::Linked { id, resource });
+        let allows = resource.is_some_and(|resource| {
+            self.permit(permission, row, resource, Links::Ignore)
                 .allows()
-        })
+        });
+        self.roles.watch.note(Note::LinkDone { allows });
+        allows
     }
 
     /// May the section be entered at all?
@@ -365,6 +376,7 @@ impl<'s, 'a, W: Watch> Asked<'s, 'a, W> {
             permission,
             granted,
             reached: None,
+            resource: None,
         });
         if granted.is_empty() {
             Reason::NoGrant

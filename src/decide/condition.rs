@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use super::resource::{Many, Resource};
 use super::value::{Members, View, number};
-use super::watch::{Note, Watch};
+use super::watch::{Note, Seen, Watch};
 use crate::model::Query;
 use crate::snapshot::Snapshot;
 use crate::snapshot::tables::{
@@ -89,7 +89,17 @@ impl<'a, W: Watch> Scene<'a, W> {
         let mut truth = Truth::True;
         for test in row.tests.of(&self.snapshot.tables.tests) {
             let came_to = self.test(test);
-            self.watch.note(Note::Tested { test, came_to });
+            if W::LISTENS {
+                let found = match self.resource {
+                    Sight::Assumed(_) if test.resource != 0 => Seen::Assumed,
+                    _ => self.at(test.path).map_or(Seen::Nothing, Seen::Found),
+                };
+                self.watch.note(Note::Tested {
+                    test,
+                    came_to,
+                    found,
+                });
+            }
             match came_to {
                 Truth::True => {}
                 Truth::False => return Truth::False,
@@ -292,15 +302,24 @@ impl<'a, W: Watch> Scene<'a, W> {
         Found::Value(View::Text(self.snapshot.text(id)))
     }
 
-    pub(super) fn any_name(&self, names: Names<'a>, mut test: impl FnMut(&str) -> bool) -> bool {
-        let tables = &self.snapshot.tables;
+    pub(super) fn any_name(&self, names: Names<'a>, test: impl FnMut(&str) -> bool) -> bool {
+        names.any(self.snapshot, test)
+    }
+}
+
+// === impl Names ===
+
+impl<'a> Names<'a> {
+    /// Whether `test` holds for some name.
+    pub(super) fn any(self, snapshot: &Snapshot, mut test: impl FnMut(&str) -> bool) -> bool {
+        let tables = &snapshot.tables;
         let mut department = |id: u32| {
             tables
                 .departments
                 .get(id as usize)
-                .is_some_and(|row| test(self.snapshot.text(row.name)))
+                .is_some_and(|row| test(snapshot.text(row.name)))
         };
-        let (resource, many) = match names {
+        let (resource, many) = match self {
             Names::Departments(resource, many) => {
                 return any_of(resource, many, &mut department);
             }
@@ -310,7 +329,7 @@ impl<'a, W: Watch> Scene<'a, W> {
             tables
                 .projects
                 .get(id as usize)
-                .is_some_and(|row| test(self.snapshot.text(row.name)))
+                .is_some_and(|row| test(snapshot.text(row.name)))
         })
     }
 }

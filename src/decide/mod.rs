@@ -1,6 +1,6 @@
 //! Pure functions over a [`Snapshot`](crate::snapshot::Snapshot).
 //!
-//! The rule stands in `check.rs` and nowhere else: [`check()`] asks it, [`explain()`] listens to it, [`replay()`]
+//! The rule stands in `check.rs` and nowhere else: [`check()`] asks it, [`explain()`] listens to it and asks it what would be if, [`replay()`]
 //! asks it. A decision has no clock (time is part of the question), takes no lock, does no I/O,
 //! allocates nothing and cannot fail.
 
@@ -17,5 +17,8 @@ mod value;
 mod watch;
 
 pub use check::check;
-pub use explain::{Explanation, explain};
+pub use explain::{
+    Assignment, Change, Explanation, Member, Place, Reach, RoleLine, RoleSays, Step, Suggestion,
+    Test, explain, trace,
+};
 pub use replay::{FailedTest, replay};

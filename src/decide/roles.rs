@@ -3,7 +3,7 @@
 use super::condition::{Scene, Sight, Truth};
 use super::resource::Resource;
 use super::shift::on_shift;
-use super::watch::Watch;
+use super::watch::{KeptBack, Note, Watch};
 use crate::model::{Query, ScopeSet};
 use crate::snapshot::Snapshot;
 use crate::snapshot::tables::{CELL_CONDITIONAL, CELL_DENY, LimitedRow, NONE, UserRow};
@@ -123,7 +123,13 @@ impl<'a, W: Watch> Roles<'a, W> {
         mut test: impl FnMut(u8, u32) -> bool,
     ) -> bool {
         self.lines(permission, |cell, role, limited| {
-            limited.is_none_or(|limited| self.in_force(limited, about, effect)) && test(cell, role)
+            let kept = limited.and_then(|limited| self.kept_back(limited, about, effect));
+            self.watch.note(Note::Role {
+                permission,
+                held: (self.role_set, role, limited),
+                kept,
+            });
+            kept.is_none() && test(cell, role)
         })
     }
 
@@ -159,7 +165,7 @@ impl<'a, W: Watch> Roles<'a, W> {
             }
         }
         self.snapshot.list(self.limited).iter().any(|&limited| {
-            let Some(limited) = self.snapshot.tables.limited.get(limited as usize) else {
+            let Some(limited) = self.snapshot.limited(limited) else {
                 return false;
             };
             let cell = self.snapshot.role_cell(limited.role, permission);
@@ -167,10 +173,22 @@ impl<'a, W: Watch> Roles<'a, W> {
         })
     }
 
-    fn in_force(&self, limited: &LimitedRow, about: About<'a>, effect: Effect) -> bool {
-        self.in_time(limited)
-            && (limited.projects == NONE || self.reaches(limited.projects, about, effect))
-            && self.on_shift(limited)
+    /// The first limit that keeps a role from being in force.
+    fn kept_back(
+        &self,
+        limited: &LimitedRow,
+        about: About<'a>,
+        effect: Effect,
+    ) -> Option<KeptBack> {
+        if !self.in_time(limited) {
+            Some(KeptBack::Time)
+        } else if limited.projects != NONE && !self.reaches(limited.projects, about, effect) {
+            Some(KeptBack::Projects)
+        } else if !self.on_shift(limited) {
+            Some(KeptBack::Shift)
+        } else {
+            None
+        }
     }
 
     /// Whether a role's limits in time hold.
@@ -228,13 +246,15 @@ impl<'a, W: Watch> Roles<'a, W> {
             watch,
             ..
         } = *self;
-        Scene {
+        let came_to = Scene {
             snapshot,
             query,
             user,
             resource,
             watch,
         }
-        .condition(condition)
+        .condition(condition);
+        watch.note(Note::Condition { condition, came_to });
+        came_to
     }
 }

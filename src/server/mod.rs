@@ -19,6 +19,7 @@ mod desk;
 mod discovery;
 mod evaluation;
 mod expect;
+pub mod explanation;
 pub mod filter;
 mod json;
 mod listener;

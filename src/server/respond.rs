@@ -12,6 +12,7 @@ use hyper::header::{
 use hyper::{Response, StatusCode};
 use serde::Serialize;
 
+use super::explanation;
 use crate::decide::Explanation;
 use crate::telemetry::Code;
 
@@ -93,17 +94,9 @@ pub(super) struct Headers {
 }
 
 #[derive(Serialize)]
-struct Explained<'a> {
+struct Explained {
     decision: bool,
-    context: ExplainedContext<'a>,
-}
-
-#[derive(Serialize)]
-struct ExplainedContext<'a> {
-    reason: &'a str,
-    revision: &'a str,
-    scopes: &'a [&'static str],
-    steps: &'a [String],
+    context: serde_json::Value,
 }
 
 #[derive(Serialize)]
@@ -289,17 +282,10 @@ impl From<Refusal> for Answer {
 
 // === impl Explained ===
 
-impl<'a> Explained<'a> {
-    fn new(allow: bool, explanation: &'a Explanation, revision: &'a str) -> Self {
-        Self {
-            decision: allow,
-            context: ExplainedContext {
-                reason: &explanation.reason,
-                revision,
-                scopes: &explanation.scopes,
-                steps: &explanation.steps,
-            },
-        }
+impl Explained {
+    fn new(decision: bool, explained: &Explanation, revision: &str) -> Self {
+        let context = explanation::context(explained, revision);
+        Self { decision, context }
     }
 }
 

@@ -5,16 +5,19 @@
 //! | bytes | what |
 //! | --- | --- |
 //! | 8 | `CALLGATE` |
-//! | 4 | version of the format: 1 |
+//! | 4 | version of the format: 2 |
 //! | 4 | number of sections |
-//! | 32 | BLAKE3 digest of the table of sections: the content's digest |
+//! | 32 | BLAKE3 digest of the table of sections as far as these decide: the content's digest |
+//! | 32 | BLAKE3 digest of the whole table of sections |
 //! | 56 each | number (4), size of a row (4), offset in the file (8), length (8), BLAKE3 digest (32) |
 //! | rest | the sections, end to end, in the order of the table |
 //!
-//! Section 1 is the heap of texts; the others are the tables of `tables.rs`. What the file says
-//! is a function of the policy alone.
+//! Section 1 is the heap of texts; then come the tables of `tables.rs`, which decide, and those of
+//! `origins.rs`, which tell where in the files it stands. What the file says is a function of the
+//! policy's files alone; what its first digest covers, of the policy alone.
 
 use super::Snapshot;
+use super::origins::Origins;
 use super::tables::Tables;
 
 #[cfg(target_endian = "big")]
@@ -43,10 +46,10 @@ pub enum FormatError {
 }
 
 const MAGIC: &[u8; 8] = b"CALLGATE";
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 const HEAP: u32 = 1;
-const HEADER_BYTES: usize = 48;
-const DIGEST_AT: usize = 16;
+const HEADER_BYTES: usize = 80;
+const DIGESTS_AT: usize = 16;
 const ENTRY_BYTES: usize = 56;
 
 /// A line of the table of sections.
@@ -58,19 +61,28 @@ struct Entry {
     digest: [u8; 32],
 }
 
-/// The digest of all that decides.
-pub(super) fn content_digest(heap: &str, tables: &Tables) -> blake3::Hash {
-    blake3::hash(&table_of_sections(heap, tables))
+/// The table of sections in the making, and its two digests.
+pub(super) struct Sections {
+    table: Vec<u8>,
+    /// Of all that decides.
+    pub(super) content: blake3::Hash,
+    /// Of all.
+    pub(super) whole: blake3::Hash,
 }
 
-fn table_of_sections(heap: &str, tables: &Tables) -> Vec<u8> {
+pub(super) fn digested(heap: &str, tables: &Tables, origins: &Origins) -> Sections {
     let mut lines = Vec::new();
     let mut line = |number: u32, row_bytes: usize, bytes: &[u8]| {
         let digest = blake3::hash(bytes);
         lines.push((number, row_bytes as u32, bytes.len() as u64, digest));
     };
     line(HEAP, 1, heap.as_bytes());
-    tables.for_each(|number, _, row_bytes, bytes| line(number, row_bytes, bytes));
+    let mut deciding = 1;
+    tables.for_each(|number, _, row_bytes, bytes| {
+        line(number, row_bytes, bytes);
+        deciding += 1;
+    });
+    origins.for_each(|number, _, row_bytes, bytes| line(number, row_bytes, bytes));
     let mut offset = (HEADER_BYTES + lines.len() * ENTRY_BYTES) as u64;
     let mut table = Vec::with_capacity(lines.len() * ENTRY_BYTES);
     for (number, row_bytes, length, digest) in lines {
@@ -81,23 +93,34 @@ fn table_of_sections(heap: &str, tables: &Tables) -> Vec<u8> {
         table.extend_from_slice(digest.as_bytes());
         offset += length;
     }
-    table
+    let content = table.get(..deciding * ENTRY_BYTES).unwrap_or(&table);
+    Sections {
+        content: blake3::hash(content),
+        whole: blake3::hash(&table),
+        table,
+    }
 }
 
 impl Snapshot {
     /// The snapshot file: a function of the policy alone, byte for byte.
     #[must_use]
     pub fn to_bytes(&self) -> Vec<u8> {
-        let table = table_of_sections(&self.heap, &self.tables);
+        let Sections {
+            table,
+            content,
+            whole,
+        } = digested(&self.heap, &self.tables, &self.origins);
         let mut bytes = Vec::with_capacity(HEADER_BYTES + table.len() + self.size_bytes());
         bytes.extend_from_slice(MAGIC);
         bytes.extend_from_slice(&VERSION.to_le_bytes());
         bytes.extend_from_slice(&((table.len() / ENTRY_BYTES) as u32).to_le_bytes());
-        bytes.extend_from_slice(blake3::hash(&table).as_bytes());
+        bytes.extend_from_slice(content.as_bytes());
+        bytes.extend_from_slice(whole.as_bytes());
         bytes.extend_from_slice(&table);
         bytes.extend_from_slice(self.heap.as_bytes());
-        self.tables
-            .for_each(|_, _, _, table| bytes.extend_from_slice(table));
+        let mut append = |_, _: &str, _, table: &[u8]| bytes.extend_from_slice(table);
+        self.tables.for_each(&mut append);
+        self.origins.for_each(&mut append);
         bytes
     }
 
@@ -114,17 +137,19 @@ impl Snapshot {
             sections.iter().find(found).map(|(_, bytes)| *bytes)
         };
         let heap = part(HEAP, 1).and_then(|bytes| std::str::from_utf8(bytes).ok());
-        let (Some(heap), Some(tables)) = (heap, Tables::from_parts(part)) else {
+        let parts = (heap, Tables::from_parts(part), Origins::from_parts(part));
+        let (Some(heap), Some(tables), Some(origins)) = parts else {
             return Err(FormatError::Incomplete);
         };
-        let snapshot = Self::new(heap.into(), tables).ok_or(FormatError::Incomplete)?;
+        let snapshot = Self::new(heap.into(), tables, origins).ok_or(FormatError::Incomplete)?;
         // Sections that are not known, or in another order, would be lost when it is written again.
         let told = bytes
-            .get(DIGEST_AT..HEADER_BYTES)
+            .get(DIGESTS_AT..HEADER_BYTES)
             .ok_or(FormatError::Truncated)?;
-        let same = blake3::Hash::from_slice(told)
-            .is_ok_and(|told| told.to_hex().as_str() == snapshot.digest);
-        if same {
+        let digests = snapshot.digest.clone() + &snapshot.file_digest;
+        let hex = |digest: &[u8]| blake3::Hash::from_slice(digest).map(|hash| hash.to_hex());
+        let told = told.chunks_exact(32).filter_map(|digest| hex(digest).ok());
+        if told.map(|hex| hex.to_string()).collect::<String>() == digests {
             Ok(snapshot)
         } else {
             Err(FormatError::Incomplete)
@@ -140,16 +165,16 @@ fn sections(bytes: &[u8]) -> Result<Vec<(Entry, &[u8])>, FormatError> {
         return Err(FormatError::Version(version));
     }
     let (count, rest) = u32_of(rest)?;
-    let (digest, rest) = rest
-        .split_first_chunk::<32>()
-        .ok_or(FormatError::Truncated)?;
+    let digests = rest.split_first_chunk::<64>();
+    let (digests, rest) = digests.ok_or(FormatError::Truncated)?;
+    let whole = digests.last_chunk::<32>().ok_or(FormatError::Truncated)?;
     let table_bytes = (count as usize)
         .checked_mul(ENTRY_BYTES)
         .ok_or(FormatError::Truncated)?;
     let (table, mut rest) = rest
         .split_at_checked(table_bytes)
         .ok_or(FormatError::Truncated)?;
-    if blake3::hash(table) != *digest {
+    if blake3::hash(table) != *whole {
         return Err(FormatError::Damaged(0));
     }
     let mut sections = Vec::with_capacity(count as usize);

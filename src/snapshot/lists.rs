@@ -1,18 +1,25 @@
 //! Lists of numbers, each once: users who share departments share the list.
 
 use std::hash::BuildHasher as _;
+use std::sync::Arc;
 
 use foldhash::fast::FixedState;
 use hashbrown::HashTable;
 
-/// Lists end to end: list `n` is `items[starts[n]..starts[n + 1]]`.
+/// Lists end to end: list `n` is `items[starts[n]..starts[n + 1]]`. `None`: no list has the number.
 #[inline]
-pub(crate) fn list<'t>(starts: &[u32], items: &'t [u32], id: u32) -> &'t [u32] {
+pub(crate) fn find<'t>(starts: &[u32], items: &'t [u32], id: u32) -> Option<&'t [u32]> {
     let id = id as usize;
     match (starts.get(id), starts.get(id + 1)) {
-        (Some(&start), Some(&end)) => items.get(start as usize..end as usize).unwrap_or(&[]),
-        _ => &[],
+        (Some(&start), Some(&end)) => items.get(start as usize..end as usize).or(Some(&[])),
+        _ => None,
     }
+}
+
+/// As [`find`]; empty where there is no such list.
+#[inline]
+pub(crate) fn list<'t>(starts: &[u32], items: &'t [u32], id: u32) -> &'t [u32] {
+    find(starts, items, id).unwrap_or(&[])
 }
 
 /// Gathers lists; list 0 is the empty one.
@@ -71,10 +78,7 @@ impl Lists {
         list(&self.starts, &self.items, id)
     }
 
-    pub(super) fn finish(self) -> (Box<[u32]>, Box<[u32]>) {
-        (
-            self.starts.into_boxed_slice(),
-            self.items.into_boxed_slice(),
-        )
+    pub(super) fn finish(self) -> (Arc<[u32]>, Arc<[u32]>) {
+        (self.starts.into(), self.items.into())
     }
 }

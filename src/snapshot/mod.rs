@@ -9,26 +9,37 @@ mod compile;
 mod file;
 mod lists;
 mod names;
+pub(crate) mod origins;
 mod roles;
 mod strings;
+mod suppose;
 pub(crate) mod tables;
-mod words;
+pub(crate) mod words;
 
 use std::fmt::Write as _;
+use std::sync::Arc;
 
 pub use compare::Loss;
 pub use file::FormatError;
 
 pub(crate) use names::Kind;
+use origins::Origins;
 pub(crate) use strings::StrId;
+use suppose::Supposed;
+pub(crate) use suppose::{Change, Supposition};
 use tables::{DepartmentRow, MetaRow, ObjectRow, PermissionRow, RoleRow, Tables, TypeRow, UserRow};
 
 /// All that is needed to decide for one company.
 pub struct Snapshot {
-    heap: Box<str>,
+    heap: Arc<str>,
     pub(crate) tables: Tables,
+    /// Where in the files it stands; nothing that decides.
+    pub(crate) origins: Origins,
     meta: MetaRow,
     digest: String,
+    file_digest: String,
+    /// What is otherwise, if this is a supposition.
+    supposed: Option<Box<Supposed>>,
 }
 
 /// The policy is too large for the tables.
@@ -49,14 +60,17 @@ const REVISION_DIGITS: usize = 32;
 // === impl Snapshot ===
 
 impl Snapshot {
-    fn new(heap: Box<str>, tables: Tables) -> Option<Self> {
+    fn new(heap: Arc<str>, tables: Tables, origins: Origins) -> Option<Self> {
         let meta = *tables.meta.first()?;
-        let digest = file::content_digest(&heap, &tables).to_hex().to_string();
+        let digests = file::digested(&heap, &tables, &origins);
         Some(Self {
             heap,
             tables,
+            origins,
             meta,
-            digest,
+            digest: digests.content.to_hex().to_string(),
+            file_digest: digests.whole.to_hex().to_string(),
+            supposed: None,
         })
     }
 
@@ -76,6 +90,13 @@ impl Snapshot {
     #[must_use]
     pub fn digest(&self) -> &str {
         &self.digest
+    }
+
+    /// The BLAKE3 digest of all that the snapshot's file says, 64 hexadecimal digits. With the same
+    /// content it may still differ: by where in the policy's files things stand.
+    #[must_use]
+    pub fn file_digest(&self) -> &str {
+        &self.file_digest
     }
 
     /// Users in it.
@@ -106,7 +127,9 @@ impl Snapshot {
     #[must_use]
     pub fn size_bytes(&self) -> usize {
         let mut bytes = self.heap.len();
-        self.tables.for_each(|_, _, _, table| bytes += table.len());
+        let mut add = |_, _: &str, _, table: &[u8]| bytes += table.len();
+        self.tables.for_each(&mut add);
+        self.origins.for_each(&mut add);
         bytes
     }
 
@@ -114,15 +137,13 @@ impl Snapshot {
     #[must_use]
     pub fn sizes(&self) -> String {
         let mut text = format!("texts {} bytes\n", self.heap.len());
-        self.tables.for_each(|_, name, row, bytes| {
+        let mut tell = |_, name: &str, row: usize, bytes: &[u8]| {
+            let (rows, bytes) = (bytes.len() / row, bytes.len());
             // Writing to a string cannot fail.
-            let _ = writeln!(
-                text,
-                "{name} {} rows, {} bytes",
-                bytes.len() / row,
-                bytes.len()
-            );
-        });
+            let _ = writeln!(text, "{name} {rows} rows, {bytes} bytes");
+        };
+        self.tables.for_each(&mut tell);
+        self.origins.for_each(&mut tell);
         text
     }
 
@@ -140,12 +161,18 @@ impl Snapshot {
 
     #[inline]
     pub(crate) fn list(&self, id: u32) -> &[u32] {
-        lists::list(&self.tables.list_starts, &self.tables.list_items, id)
+        match lists::find(&self.tables.list_starts, &self.tables.list_items, id) {
+            Some(list) => list,
+            None => self.supposed_list(id),
+        }
     }
 
     #[inline]
     pub(crate) fn find(&self, kind: Kind, name: &str) -> Option<u32> {
-        names::find(&self.tables.names, &self.heap, kind, name)
+        match names::find(&self.tables.names, &self.heap, kind, name) {
+            None => self.supposed_name(kind, name),
+            found => found,
+        }
     }
 
     /// All names of a kind: where their texts lie, and the numbers that they mean.
@@ -155,7 +182,10 @@ impl Snapshot {
 
     #[inline]
     pub(crate) fn user(&self, id: u32) -> Option<&UserRow> {
-        self.tables.users.get(id as usize)
+        match &self.supposed {
+            None => self.tables.users.get(id as usize),
+            Some(supposed) => supposed.user(id).or(self.tables.users.get(id as usize)),
+        }
     }
 
     #[inline]
@@ -175,7 +205,8 @@ impl Snapshot {
 
     #[inline]
     pub(crate) fn object(&self, id: u32) -> Option<&ObjectRow> {
-        self.tables.objects.get(id as usize)
+        let row = self.tables.objects.get(id as usize);
+        row.or_else(|| self.supposed_object(id))
     }
 
     #[inline]

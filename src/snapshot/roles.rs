@@ -45,7 +45,7 @@ impl Snapshot {
         let Some(permission) = self.permission_named(permission) else {
             return Vec::new();
         };
-        let said = (0..).zip(&self.tables.roles).map(|(role, row)| {
+        let said = (0..).zip(self.tables.roles.iter()).map(|(role, row)| {
             let cell = self.role_cell(role, permission);
             let mut rules = Vec::new();
             let mut push = |scopes: ScopeSet, when: Option<String>| {

@@ -1,6 +1,7 @@
 //! Text, each once, in one heap.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use foldhash::fast::FixedState;
 
@@ -66,10 +67,10 @@ impl<'p> Interner<'p> {
     }
 
     /// The heap, unless it or a text of it was too large.
-    pub(super) fn finish(self) -> Result<Box<str>, CompileError> {
+    pub(super) fn finish(self) -> Result<Arc<str>, CompileError> {
         match self.too_large {
             Some(error) => Err(error),
-            None => Ok(self.heap.into_boxed_str()),
+            None => Ok(self.heap.into()),
         }
     }
 

@@ -4,6 +4,7 @@
 //! one, as it lies. Readers never trust a number: what points nowhere is absent.
 
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use ipnet::IpNet;
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
@@ -45,11 +46,15 @@ impl Span {
 macro_rules! rows {
     ($($(#[$doc:meta])* $name:ident { $($(#[$field_doc:meta])* $field:ident: $type:ty,)* })*) => {$(
         $(#[$doc])*
-        #[derive(Clone, Copy, Debug, FromBytes, IntoBytes, Immutable, KnownLayout)]
+        #[derive(
+            Clone, Copy, Debug, zerocopy::FromBytes, zerocopy::IntoBytes, zerocopy::Immutable,
+            zerocopy::KnownLayout,
+        )]
         #[repr(C)]
         pub(crate) struct $name { $($(#[$field_doc])* pub(crate) $field: $type,)* }
     )*};
 }
+pub(in crate::snapshot) use rows;
 
 rows! {
     /// What holds for the whole company; one row.
@@ -404,36 +409,53 @@ impl std::fmt::Display for NetworkRow {
 }
 
 macro_rules! tables {
-    ($($(#[$doc:meta])* $number:literal $name:ident: $row:ty,)*) => {
-        /// All tables of a company but its texts.
-        #[derive(Default)]
-        pub(crate) struct Tables { $($(#[$doc])* pub(crate) $name: Box<[$row]>,)* }
+    (
+        $(#[$all_doc:meta])*
+        $all:ident;
+        $($(#[$doc:meta])* $number:literal $name:ident: $row:ty,)*
+    ) => {
+        $(#[$all_doc])*
+        #[derive(Clone, Default)]
+        pub(crate) struct $all { $($(#[$doc])* pub(crate) $name: std::sync::Arc<[$row]>,)* }
 
-        impl Tables {
+        impl $all {
             /// Calls `each` with every table's number, name, row size and bytes, in the order of numbers.
             pub(crate) fn for_each(&self, mut each: impl FnMut(u32, &'static str, usize, &[u8])) {
-                $(each($number, stringify!($name), size_of::<$row>(), self.$name.as_bytes());)*
+                $(each(
+                    $number,
+                    stringify!($name),
+                    size_of::<$row>(),
+                    zerocopy::IntoBytes::as_bytes(&*self.$name),
+                );)*
             }
 
             /// Fills the tables from bytes; `None` where a table is missing or does not hold whole rows.
             pub(crate) fn from_parts<'b>(part: impl Fn(u32, usize) -> Option<&'b [u8]>) -> Option<Self> {
-                Some(Self { $($name: rows_of(part($number, size_of::<$row>())?)?,)* })
+                Some(Self {
+                    $($name: crate::snapshot::tables::rows_of(part($number, size_of::<$row>())?)?,)*
+                })
             }
         }
     };
 }
 
 /// Copies rows out of bytes that need not be aligned.
-fn rows_of<T: FromBytes + IntoBytes + Immutable + Clone>(bytes: &[u8]) -> Option<Box<[T]>> {
+pub(in crate::snapshot) fn rows_of<T: FromBytes + IntoBytes + Immutable + Clone>(
+    bytes: &[u8],
+) -> Option<Arc<[T]>> {
     if !bytes.len().is_multiple_of(size_of::<T>()) {
         return None;
     }
     let mut rows = T::new_vec_zeroed(bytes.len() / size_of::<T>()).ok()?;
     rows.as_mut_slice().as_mut_bytes().copy_from_slice(bytes);
-    Some(rows.into_boxed_slice())
+    Some(rows.into())
 }
+pub(in crate::snapshot) use tables;
 
 tables! {
+    /// All tables of a company but its texts. They are shared, so that a snapshot that differs in
+    /// one of them costs that one.
+    Tables;
     2 meta: MetaRow,
     3 names: Slot,
     4 list_starts: u32,

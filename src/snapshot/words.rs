@@ -40,7 +40,8 @@ impl Snapshot {
         tests.join(", ")
     }
 
-    fn test_text(&self, test: &TestRow) -> String {
+    /// `resource.amount at_most 5000`
+    pub(crate) fn test_text(&self, test: &TestRow) -> String {
         let operator = OPERATORS.get(test.operator as usize).copied();
         let operands = test.operands.of(&self.tables.operands);
         let many = [TEST_IN, TEST_NOT_IN, TEST_IN_NETWORK, TEST_NOT_IN_NETWORK];
@@ -72,7 +73,8 @@ impl Snapshot {
         }
     }
 
-    fn path_text(&self, path: u32) -> String {
+    /// `resource.amount`
+    pub(crate) fn path_text(&self, path: u32) -> String {
         let Some(path) = self.tables.paths.get(path as usize) else {
             return String::new();
         };

@@ -130,6 +130,11 @@ impl Activator {
         let running = running.as_deref();
         if running.map(Snapshot::digest) == Some(built.snapshot.digest()) {
             let outcome = Outcome::Unchanged;
+            // It decides as before, but lines have moved: explanations name where they stand now.
+            if running.map(Snapshot::file_digest) != Some(built.snapshot.file_digest()) {
+                self.retired
+                    .extend(self.companies.publish(Arc::new(built.snapshot)));
+            }
             return Ok(Activation { outcome, packs });
         }
         let failed = self.replay(company, &built, options)?;

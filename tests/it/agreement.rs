@@ -101,20 +101,20 @@ fn wanted() -> Vec<String> {
 /// What a check met, read off its explanation.
 fn traits(snapshot: &Snapshot, request: &Value) -> Vec<String> {
     let question = Question::new(request);
-    let explanation = decide::explain(snapshot, &question.query());
+    let explanation = decide::trace(snapshot, &question.query());
     let code = explanation.reason.split(':').next().unwrap_or_default();
     let mut traits = vec![format!("reason {code}")];
     for step in &explanation.steps {
-        if let Some(test) = step.strip_prefix("test: ") {
-            let (path, rest) = test.split_once(' ').unwrap_or_default();
-            traits.push(format!("path {path}"));
-            traits.push(rest.to_owned());
-        } else if let Some(scope) = step.strip_suffix(" reaches it") {
-            traits.push(format!(
-                "scope {}",
-                scope.rsplit(' ').next().unwrap_or_default()
-            ));
+        if let Some(test) = &step.test {
+            traits.push(format!("path {}", test.path));
+            let result = step.result.unwrap_or_default();
+            traits.push(format!("{} is {result}", test.operator));
         }
+        let reached = step
+            .scopes
+            .iter()
+            .filter(|reach| reach.reached == Some(true));
+        traits.extend(reached.map(|reach| format!("scope {}", reach.scope)));
     }
     traits
 }
@@ -143,7 +143,7 @@ fn differ(policy: &policy::Policy, snapshot: &Snapshot, request: &Value) -> Opti
     let question = Question::new(request);
     let query = question.query();
     let engine = decide::check(snapshot, &query).to_string();
-    let explained = decide::explain(snapshot, &query);
+    let explained = decide::trace(snapshot, &query);
     let oracle = oracle::check(policy, &query).to_string();
     if engine != oracle {
         return Some(format!(

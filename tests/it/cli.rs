@@ -109,20 +109,18 @@ fn compile_is_a_function_of_what_is_said_and_not_of_how_it_is_ordered() {
     );
     other.write("companies/acme/users.csv", &backward);
     other.write("companies/acme/company.yaml", &company("acme"));
-    let bytes = |tree: &Tree| {
+    let digest = |tree: &Tree| {
         let out = tree.join("out");
         ends(
             &callgate(tree, &["compile", "TREE", "-o", out.to_str().unwrap()]),
             0,
         );
-        fs::read(out.join("acme.callgate")).unwrap()
+        let bytes = fs::read(out.join("acme.callgate")).unwrap();
+        bytes[16..48].to_vec()
     };
-    assert!(bytes(&one) == bytes(&other), "the same policy, other bytes");
+    assert_eq!(digest(&one), digest(&other), "the same policy");
     one.write("companies/acme/users.csv", &users("listener"));
-    assert!(
-        bytes(&one) != bytes(&other),
-        "another policy, the same bytes"
-    );
+    assert_ne!(digest(&one), digest(&other), "another policy");
 }
 
 #[test]

@@ -30,6 +30,8 @@ mod conformance;
 mod diff;
 /// Where callers find the interfaces.
 mod discovery;
+/// Explanations against checks, and what they suggest against the reference evaluator.
+mod explain;
 /// Explanations over HTTP, and the pool that gives them.
 mod explain_http;
 /// Filters against checks.
@@ -40,6 +42,8 @@ mod fixture;
 mod generate;
 /// The OpenAPI file against the code.
 mod openapi;
+/// Where lines stand, beside what decides.
+mod origins;
 /// What ships: packs, companies, and the pages that lead to them.
 mod packs;
 /// Policy files that are right: read as they are meant.

@@ -162,7 +162,7 @@ impl<'a> Row<'a> {
     fn owner_in_departments(&self, departments: &[u32], names: &Singles<'a>) -> Formula<'a> {
         let wanted = matches!(names, Singles::Few(_));
         let (mut alone, mut several) = (BTreeSet::new(), Vec::new());
-        for user in &self.snapshot.tables.users {
+        for user in self.snapshot.tables.users.iter() {
             match self.snapshot.list(user.departments) {
                 [department] => {
                     alone.insert(*department);

@@ -47,7 +47,7 @@ impl<'s> Matters<'s> {
         let mut of_users = BTreeSet::new();
         let mut of_objects = BTreeSet::new();
         for snapshot in both {
-            for path in &snapshot.tables.paths {
+            for path in snapshot.tables.paths.iter() {
                 let first = snapshot.list(path.segments).first();
                 let Some(&name) = first.filter(|_| path.fact == FACT_NONE) else {
                     continue;
@@ -59,7 +59,7 @@ impl<'s> Matters<'s> {
                 };
             }
             // A property named like a linked type names what is linked.
-            for permission in &snapshot.tables.permissions {
+            for permission in snapshot.tables.permissions.iter() {
                 let linked = snapshot.list(permission.via).iter();
                 let kinds = linked.filter_map(|&id| snapshot.kind(snapshot.permission(id)?.kind));
                 of_objects.extend(kinds.map(|kind| snapshot.text(kind.name)));

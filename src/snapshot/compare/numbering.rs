@@ -267,7 +267,7 @@ impl<'s> Pair<'s> {
         places: &mut HashMap<Limit, u32, FixedState>,
     ) -> Vec<u32> {
         let mut numbers = Vec::new();
-        for row in &self.on(side).tables.limited {
+        for row in self.on(side).tables.limited.iter() {
             let LimitedRow {
                 from,
                 until,

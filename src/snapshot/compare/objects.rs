@@ -124,7 +124,7 @@ fn one<'s>(
 fn teams(pair: &Pair<'_>, side: Side) -> Teams {
     let snapshot = pair.on(side);
     let mut teams = Teams::default();
-    for (user, row) in (0..).zip(&snapshot.tables.users) {
+    for (user, row) in (0..).zip(snapshot.tables.users.iter()) {
         for &team in snapshot.list(row.teams) {
             let users = teams.entry(team).or_default();
             users.push(pair.users.common(side, user));

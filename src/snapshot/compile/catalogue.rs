@@ -98,9 +98,9 @@ impl Builder<'_> {
                 });
             }
         }
-        self.tables.types = types.into_boxed_slice();
-        self.tables.permissions = rows.into_boxed_slice();
-        self.tables.requires = requires.into_boxed_slice();
+        self.tables.types = types.into();
+        self.tables.permissions = rows.into();
+        self.tables.requires = requires.into();
         permissions
     }
 

@@ -32,11 +32,11 @@ pub(super) struct Conditions<'p> {
 
 impl Conditions<'_> {
     pub(super) fn finish(self, tables: &mut Tables) {
-        tables.conditions = self.conditions.into_boxed_slice();
-        tables.tests = self.tests.into_boxed_slice();
-        tables.paths = self.paths.into_boxed_slice();
-        tables.operands = self.operands.into_boxed_slice();
-        tables.networks = self.networks.into_boxed_slice();
+        tables.conditions = self.conditions.into();
+        tables.tests = self.tests.into();
+        tables.paths = self.paths.into();
+        tables.operands = self.operands.into();
+        tables.networks = self.networks.into();
     }
 }
 

@@ -11,10 +11,13 @@
 mod catalogue;
 mod conditions;
 mod objects;
+mod origins;
 mod people;
 mod roles;
 mod shifts;
 mod values;
+
+use std::sync::Arc;
 
 use super::lists::Lists;
 use super::names::{self, Kind};
@@ -32,6 +35,7 @@ struct Builder<'p> {
     names: Vec<(Kind, &'p str, StrId, u32)>,
     values: values::Values,
     conditions: conditions::Conditions<'p>,
+    gathered: origins::Gathered,
     tables: Tables,
 }
 
@@ -53,6 +57,7 @@ impl Snapshot {
             names: Vec::with_capacity(3 * policy.users.len() + policy.objects.len()),
             values: values::Values::default(),
             conditions: conditions::Conditions::default(),
+            gathered: origins::Gathered::new(),
             tables: Tables::default(),
         };
         let permissions = builder.catalogue();
@@ -72,9 +77,10 @@ impl Snapshot {
                 .join()
                 .unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
         })?;
-        builder.tables.names = names;
+        builder.tables.names = names.into();
+        let origins = builder.origins(&permissions);
         let (heap, tables) = builder.finish()?;
-        Self::new(heap, tables).ok_or(CompileError {
+        Self::new(heap, tables, origins).ok_or(CompileError {
             what: "companies",
             actual: 0,
             limit: 1,
@@ -140,7 +146,7 @@ impl<'p> Builder<'p> {
             .into_iter()
             .map(|test| self.expectation(test))
             .collect();
-        self.tables.expectations = rows.into_boxed_slice();
+        self.tables.expectations = rows.into();
     }
 
     fn expectation(&mut self, test: &'p Test) -> ExpectationRow {
@@ -175,7 +181,7 @@ impl<'p> Builder<'p> {
         let policy = self.policy;
         let subject_types = self.texts(&policy.subject_types);
         let company = self.intern(&policy.company);
-        self.tables.meta = Box::new([MetaRow {
+        self.tables.meta = Arc::new([MetaRow {
             company,
             subject_types,
             enhanced: u32::from(policy.enhanced),
@@ -187,7 +193,7 @@ impl<'p> Builder<'p> {
         }]);
     }
 
-    fn finish(mut self) -> Result<(Box<str>, Tables), CompileError> {
+    fn finish(mut self) -> Result<(Arc<str>, Tables), CompileError> {
         self.values.finish(&mut self.tables);
         self.conditions.finish(&mut self.tables);
         (self.tables.list_starts, self.tables.list_items) = self.lists.finish();

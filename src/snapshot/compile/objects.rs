@@ -46,8 +46,8 @@ impl Builder<'_> {
                 properties: self.properties(&object.properties),
             });
         }
-        self.tables.objects = rows.into_boxed_slice();
-        self.tables.members = seen.rows.into_boxed_slice();
+        self.tables.objects = rows.into();
+        self.tables.members = seen.rows.into();
         ProjectsOf::new(policy)
     }
 

@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use foldhash::fast::FixedState;
 
 use super::super::names::Kind;
+use super::super::origins::{GIVEN_DEPARTMENT, GIVEN_GROUP, GIVEN_TEAM};
 use super::super::tables::{LimitedRow, NONE, RoleSetRow, ShiftPlanRow, UserRow};
 use super::roles::Roles;
 use super::{Builder, CELLS_MAX};
@@ -130,11 +131,11 @@ impl<'p> Builder<'p> {
                 &mut seen,
             ));
         }
-        self.tables.users = rows.into_boxed_slice();
-        self.tables.limited = seen.limited_rows.into_boxed_slice();
-        self.tables.shift_plans = seen.plan_rows.into_boxed_slice();
+        self.tables.users = rows.into();
+        self.tables.limited = seen.limited_rows.into();
+        self.tables.shift_plans = seen.plan_rows.into();
         self.role_set_cells(&seen.role_set_rows)?;
-        self.tables.role_sets = seen.role_set_rows.into_boxed_slice();
+        self.tables.role_sets = seen.role_set_rows.into();
         Ok(implicit)
     }
 
@@ -166,6 +167,7 @@ impl<'p> Builder<'p> {
             let mut within = vec![id];
             let mut held = Held::default();
             self.hold(&department.roles, &mut held, seen);
+            self.give(GIVEN_DEPARTMENT, id, &department.roles, seen);
             let mut above = department.parent;
             while let Some(parent) = above {
                 within.push(parent.0);
@@ -185,6 +187,7 @@ impl<'p> Builder<'p> {
         for (group, id) in policy.groups.iter().zip(0..) {
             let mut held = Held::default();
             self.hold(&group.roles, &mut held, seen);
+            self.give(GIVEN_GROUP, id, &group.roles, seen);
             belonging.of_groups.push(held);
             for leader in &group.leaders {
                 belonging.led_groups.entry(leader.0).or_default().push(id);
@@ -193,6 +196,7 @@ impl<'p> Builder<'p> {
         for (team, id) in policy.teams.iter().zip(0..) {
             let mut held = Held::default();
             self.hold(&team.roles, &mut held, seen);
+            self.give(GIVEN_TEAM, id, &team.roles, seen);
             belonging.of_teams.push(held);
             for user in &team.users {
                 belonging.teams.entry(user.0).or_default().push(id);
@@ -215,43 +219,58 @@ impl<'p> Builder<'p> {
     /// Adds assignments to what is held.
     fn hold(&mut self, assignments: &[Assignment], held: &mut Held, seen: &mut Seen) {
         for assignment in assignments {
-            let on_shift = self.policy.roles[assignment.role.index()].only_on_shift;
-            let Assignment {
-                role,
-                from,
-                until,
-                projects,
-                ..
-            } = assignment;
-            if !on_shift && from.is_none() && until.is_none() && projects.is_none() {
-                held.roles.push(role.0);
-                continue;
+            match self.limited(assignment, seen) {
+                None => held.roles.push(assignment.role.0),
+                Some(limited) => held.limited.push(limited),
             }
-            let projects = projects.as_ref().map_or(NONE, |projects| {
-                self.lists
-                    .intern_set(&mut projects.iter().map(|project| project.0).collect())
-            });
-            let from = from.unwrap_or(Timestamp::MIN).0;
-            let until = until.unwrap_or(Timestamp::MAX).0;
-            let on_shift = u32::from(on_shift);
-            let row = LimitedRow {
-                from,
-                until,
-                role: role.0,
-                projects,
-                on_shift,
-                reserved: 0,
-            };
-            let next = seen.limited_rows.len() as u32;
-            let id = *seen
-                .limited
-                .entry((from, until, role.0, projects, on_shift))
-                .or_insert(next);
-            if id == next {
-                seen.limited_rows.push(row);
-            }
-            held.limited.push(id);
         }
+    }
+
+    /// Notes where the roles stand that a group, department or team gives.
+    fn give(&mut self, kind: u32, to: u32, assignments: &[Assignment], seen: &mut Seen) {
+        for assignment in assignments {
+            let limited = self.limited(assignment, seen);
+            self.gathered.given(kind, to, limited, assignment);
+        }
+    }
+
+    /// The row of `limited` for this assignment; `None`: it is in force for good.
+    fn limited(&mut self, assignment: &Assignment, seen: &mut Seen) -> Option<u32> {
+        let on_shift = self.policy.roles[assignment.role.index()].only_on_shift;
+        let Assignment {
+            role,
+            from,
+            until,
+            projects,
+            ..
+        } = assignment;
+        if !on_shift && from.is_none() && until.is_none() && projects.is_none() {
+            return None;
+        }
+        let projects = projects.as_ref().map_or(NONE, |projects| {
+            self.lists
+                .intern_set(&mut projects.iter().map(|project| project.0).collect())
+        });
+        let from = from.unwrap_or(Timestamp::MIN).0;
+        let until = until.unwrap_or(Timestamp::MAX).0;
+        let on_shift = u32::from(on_shift);
+        let row = LimitedRow {
+            from,
+            until,
+            role: role.0,
+            projects,
+            on_shift,
+            reserved: 0,
+        };
+        let next = seen.limited_rows.len() as u32;
+        let id = *seen
+            .limited
+            .entry((from, until, role.0, projects, on_shift))
+            .or_insert(next);
+        if id == next {
+            seen.limited_rows.push(row);
+        }
+        Some(id)
     }
 
     fn user(
@@ -281,6 +300,9 @@ impl<'p> Builder<'p> {
         within.dedup();
 
         self.hold(&user.roles, held, seen);
+        let own = user.roles.iter().map(|own| (own, self.limited(own, seen)));
+        let own: Vec<_> = own.collect();
+        self.gathered.user(&own);
         held.take(&belonging.implicit);
         for &of in &*departments {
             held.take(&belonging.of_departments[of as usize]);
@@ -372,7 +394,7 @@ impl<'p> Builder<'p> {
                 }
             }
         }
-        self.tables.role_set_cells = cells.into_boxed_slice();
+        self.tables.role_set_cells = cells.into();
         Ok(())
     }
 }

@@ -50,9 +50,9 @@ impl<'p> Builder<'p> {
                 },
             });
         }
-        self.tables.roles = rows.into_boxed_slice();
-        self.tables.role_cells = cells.into_boxed_slice();
-        self.tables.conditional = conditional.into_boxed_slice();
+        self.tables.roles = rows.into();
+        self.tables.role_cells = cells.into();
+        self.tables.conditional = conditional.into();
         let implicit = policy
             .roles
             .iter()

@@ -1,5 +1,7 @@
 //! Shifts, and the rules of the company's time zone.
 
+use std::sync::Arc;
+
 use jiff::Timestamp;
 use jiff::tz::{TimeZone, TimeZoneDatabase};
 
@@ -40,9 +42,9 @@ impl Builder<'_> {
                 },
             });
         }
-        self.tables.shifts = rows.into_boxed_slice();
-        self.tables.turns = turns.into_boxed_slice();
-        self.tables.days_off = days_off.into_boxed_slice();
+        self.tables.shifts = rows.into();
+        self.tables.turns = turns.into();
+        self.tables.days_off = days_off.into();
         if !self.policy.shifts.is_empty() {
             self.tables.offsets = offsets(&self.policy.time_zone);
         }
@@ -52,7 +54,7 @@ impl Builder<'_> {
 /// The offsets of a time zone through time, from the database that is built in: the machine's own
 /// would make the same policy differ from machine to machine. UTC for a zone that is not there,
 /// which the reader refuses.
-fn offsets(name: &str) -> Box<[OffsetRow]> {
+fn offsets(name: &str) -> Arc<[OffsetRow]> {
     let zone = TimeZoneDatabase::bundled()
         .get(name)
         .unwrap_or(TimeZone::UTC);
@@ -70,5 +72,5 @@ fn offsets(name: &str) -> Box<[OffsetRow]> {
         rows.push(row(transition.timestamp().as_second(), transition.offset()));
     }
     rows.dedup_by_key(|row| row.offset);
-    rows.into_boxed_slice()
+    rows.into()
 }

@@ -18,8 +18,8 @@ pub(super) struct Values {
 
 impl Values {
     pub(super) fn finish(self, tables: &mut Tables) {
-        tables.nodes = self.nodes.into_boxed_slice();
-        tables.members_of_nodes = self.members.into_boxed_slice();
+        tables.nodes = self.nodes.into();
+        tables.members_of_nodes = self.members.into();
     }
 
     fn push(&mut self, node: NodeRow) -> u32 {
