@@ -228,6 +228,12 @@ impl<'a> Resource<'a> {
 
     /// The operators of the resource and of what it belongs to.
     pub(super) fn operators(&self) -> impl Iterator<Item = &'a MembersRow> + use<'_, 'a> {
+        let members = |row: &ObjectRow| self.snapshot.tables.members.get(row.operators as usize);
+        self.operated().filter_map(members)
+    }
+
+    /// The objects whose operators are the resource's.
+    pub(super) fn operated(&self) -> impl Iterator<Item = &'a ObjectRow> + use<'_, 'a> {
         let (object, parents) = match self.what {
             What::Object(row) => (Some(row), &[][..]),
             What::Open => (None, self.snapshot.list(self.kind.parents)),
@@ -236,8 +242,7 @@ impl<'a> Resource<'a> {
         let named = parents
             .iter()
             .filter_map(move |&kind| self.told_parent(kind).flatten());
-        let objects = object.into_iter().chain(named);
-        objects.filter_map(move |row| self.snapshot.tables.members.get(row.operators as usize))
+        object.into_iter().chain(named)
     }
 
     /// Whether the user is an operator of the resource or of what it belongs to.

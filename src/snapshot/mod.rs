@@ -205,8 +205,10 @@ impl Snapshot {
 
     #[inline]
     pub(crate) fn object(&self, id: u32) -> Option<&ObjectRow> {
-        let row = self.tables.objects.get(id as usize);
-        row.or_else(|| self.supposed_object(id))
+        match &self.supposed {
+            None => self.tables.objects.get(id as usize),
+            Some(supposed) => supposed.object(id).or(self.tables.objects.get(id as usize)),
+        }
     }
 
     #[inline]

@@ -4,7 +4,7 @@
 //! no answer. Explanations read it, and make out of it what would turn an answer.
 
 use super::lists;
-use super::tables::{self, LimitedRow, NONE, Span, TypeRow, UserRow, some};
+use super::tables::{self, LimitedRow, NONE, ObjectRow, Span, TypeRow, UserRow, some};
 use super::{Kind, Snapshot};
 use crate::model::ScopeSet;
 
@@ -252,6 +252,11 @@ impl Snapshot {
     /// The number of the user with this row.
     pub(crate) fn user_number(&self, row: &UserRow) -> Option<u32> {
         self.find(Kind::USER, self.text(row.id))
+    }
+
+    /// The number of the registered object with this row.
+    pub(crate) fn object_number(&self, row: &ObjectRow) -> Option<u32> {
+        self.find(Kind::object_of(row.kind), self.text(row.id))
     }
 
     /// The number of the type with this row.

@@ -7,7 +7,9 @@
 use std::sync::Arc;
 
 use super::origins::{Assigned, Giver, ROLE_ON_SHIFT, SAID_DENY, SAID_NONE, SaidRow};
-use super::tables::{CELL_DENY, ConditionalRow, LimitedRow, NONE, ObjectRow, Span, UserRow, some};
+use super::tables::{
+    CELL_DENY, ConditionalRow, LimitedRow, MembersRow, NONE, ObjectRow, Span, UserRow, some,
+};
 use super::{Kind, Snapshot};
 use crate::model::{ProjectId, Scope, Timestamp};
 
@@ -34,6 +36,8 @@ pub(crate) enum Change {
     Grant(Option<u32>, u32, Scope),
     /// The deny that stands here is taken out.
     RemoveDeny(DenyPlace),
+    /// The user is an operator of this object.
+    Operate(u32),
     /// An object of this type and id is registered, without anything more.
     Register(u32, String),
 }
@@ -53,7 +57,9 @@ pub(super) struct Supposed {
     /// Numbered on from those of the tables; so are the next two.
     lists: Vec<Vec<u32>>,
     limited: Vec<LimitedRow>,
-    object: Option<(Kind, String, ObjectRow)>,
+    /// An object that is in no table, with its name.
+    registered: Option<(Kind, String)>,
+    objects: Vec<(u32, ObjectRow)>,
 }
 
 /// A snapshot in which some things are otherwise, for one user.
@@ -69,6 +75,11 @@ const DEPARTMENTS_DEEP_MAX: usize = 64;
 impl Supposed {
     pub(super) fn user(&self, id: u32) -> Option<&UserRow> {
         (id == self.user_id).then_some(&self.user)
+    }
+
+    pub(super) fn object(&self, id: u32) -> Option<&ObjectRow> {
+        let mut objects = self.objects.iter();
+        objects.find(|(of, _)| *of == id).map(|(_, row)| row)
     }
 }
 
@@ -88,7 +99,8 @@ impl Supposition {
             user,
             lists: Vec::new(),
             new_role: None,
-            object: None,
+            registered: None,
+            objects: Vec::new(),
         };
         let mut snapshot = base.sharing();
         made.belonging(changes);
@@ -103,6 +115,7 @@ impl Supposition {
                 }
                 Change::RemoveDeny(at) => remove_deny(&mut snapshot, base, *at, changes),
                 Change::Register(kind, id) => made.register(*kind, id),
+                Change::Operate(object) => made.operate(&mut snapshot, *object),
                 Change::JoinProject(_)
                 | Change::JoinGroup(_)
                 | Change::JoinDepartment(_)
@@ -131,7 +144,8 @@ struct Making<'s> {
     lists: Vec<Vec<u32>>,
     /// A role that is in no table.
     new_role: Option<u32>,
-    object: Option<(Kind, String, ObjectRow)>,
+    registered: Option<(Kind, String)>,
+    objects: Vec<(u32, ObjectRow)>,
 }
 
 // === impl Making ===
@@ -256,7 +270,29 @@ impl Making<'_> {
             operators: NONE,
             properties: NONE,
         };
-        self.object = Some((Kind::object_of(kind), id.to_owned(), row));
+        self.registered = Some((Kind::object_of(kind), id.to_owned()));
+        let number = self.base.tables.objects.len() as u32;
+        self.objects.push((number, row));
+    }
+
+    fn operate(&mut self, snapshot: &mut Snapshot, object: u32) {
+        let Some(row) = self.base.tables.objects.get(object as usize) else {
+            return;
+        };
+        let mut rows = snapshot.tables.members.to_vec();
+        let none = MembersRow {
+            users: self.list(Vec::new()),
+            groups: self.list(Vec::new()),
+            departments: self.list(Vec::new()),
+            teams: self.list(Vec::new()),
+        };
+        let members = rows.get(row.operators as usize).copied();
+        let members = members.unwrap_or(none);
+        let users = self.with(members.users, &[self.user_id]);
+        let operators = rows.len() as u32;
+        rows.push(MembersRow { users, ..members });
+        snapshot.tables.members = rows.into();
+        self.objects.push((object, ObjectRow { operators, ..*row }));
     }
 
     fn finish(self) -> Supposed {
@@ -277,7 +313,8 @@ impl Making<'_> {
             user: self.user,
             lists: self.lists,
             limited: limited.collect(),
-            object: self.object,
+            registered: self.registered,
+            objects: self.objects,
         }
     }
 }
@@ -410,13 +447,7 @@ impl Snapshot {
 
     #[cold]
     pub(super) fn supposed_name(&self, kind: Kind, name: &str) -> Option<u32> {
-        let (of, id, _) = self.supposed.as_ref()?.object.as_ref()?;
+        let (of, id) = self.supposed.as_ref()?.registered.as_ref()?;
         (*of == kind && id == name).then_some(self.tables.objects.len() as u32)
-    }
-
-    #[cold]
-    pub(super) fn supposed_object(&self, id: u32) -> Option<&ObjectRow> {
-        let (_, _, row) = self.supposed.as_ref()?.object.as_ref()?;
-        (id as usize == self.tables.objects.len()).then_some(row)
     }
 }

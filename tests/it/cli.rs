@@ -366,9 +366,10 @@ fn decide_says_allow_or_deny_with_text_and_exit_code() {
     let explain = [&listen[..], &["--explain"]].concat();
     let (text, _) = ends(&decide(&tree, &explain), 1);
     assert!(
-        text.contains("subject: user olga") && text.ends_with("deny: no_grant\n"),
+        text.contains("subject: user olga") && text.contains("\ndeny: no_grant\n"),
         "{text}"
     );
+    assert!(text.contains("\n  role listener for olga\n"), "{text}");
     let explain = [&explain[..], &["--format", "json"]].concat();
     let document = json(&decide(&tree, &explain), 1);
     assert_eq!(document["decision"], false);
@@ -377,6 +378,12 @@ fn decide_says_allow_or_deny_with_text_and_exit_code() {
         document["steps"].as_array().unwrap().len() > 2,
         "{document}"
     );
+    let own = &document["steps"][0]["assignments"][0];
+    assert_eq!(own["file"], "companies/acme/users.csv");
+    let changes = document["suggestions"].as_array().unwrap().iter();
+    let mut changes = changes.map(|one| &one["changes"][0]);
+    let listener = changes.find(|change| change["role"] == "listener");
+    assert_eq!(listener.unwrap()["change"], "assign_role");
 }
 
 #[test]

@@ -2,7 +2,8 @@
 //! turns it when it is made and no part of one does, and lines stand where it is said.
 //!
 //! Suggestions are made to the resolved policy and to the request, and judged by the reference
-//! evaluator: nothing of the engine takes part in that.
+//! evaluator: nothing of the engine takes part in that. `CALLGATE_SEED` starts elsewhere,
+//! `CALLGATE_COMPANIES` says how many companies are made.
 
 use std::collections::BTreeSet;
 
@@ -10,6 +11,7 @@ use callgate::decide::{self, Change, Explanation, Member, RoleLine};
 use callgate::model::{ActionId, DepartmentId, GroupId, RoleId, Scope, ScopeSet, TypeId, UserId};
 use callgate::oracle;
 use callgate::policy::{self, Assignment, Files, Grant, GrantLine, Pattern, Place, Policy};
+use callgate::server::explanation;
 use callgate::snapshot::Snapshot;
 use fastrand::Rng;
 use serde_json::{Value, json};
@@ -110,6 +112,16 @@ fn make(policy: &mut Policy, request: &mut Value, change: &Change) {
             let user = UserId(user(policy) as u32);
             let of = position(&policy.departments, |of| of.name == named("department"));
             policy.departments[of].leaders.push(user);
+        }
+        "add_operator" => {
+            let user = UserId(user(policy) as u32);
+            let kinds = &policy.catalogue.types;
+            let kind = position(kinds, |of| of.name == named("type"));
+            let kind = TypeId(kind as u32);
+            let object = position(&policy.objects, |of| {
+                of.kind == kind && of.id == named("id")
+            });
+            policy.objects[object].operators.users.push(user);
         }
         "assign_role" => {
             let (user, role) = (user(policy), role_of(policy));
@@ -229,6 +241,60 @@ fn allows(company: &Company, policy: &Policy, request: &Value, changes: &[&Chang
     oracle::check(&policy, &question.query()).allows()
 }
 
+/// Whether the value is what a schema of the OpenAPI file says, as far as ours say things.
+fn conforms(file: &Value, schema: &Value, value: &Value) -> Result<(), String> {
+    if let Some(to) = schema["$ref"].as_str() {
+        let schema = file.pointer(to.strip_prefix('#').unwrap()).unwrap();
+        return conforms(file, schema, value);
+    }
+    let fail = || Err(format!("{value} is not as {schema} says"));
+    let kind = match value {
+        Value::Null => "null",
+        Value::Bool(_) => "boolean",
+        Value::Number(_) => "integer",
+        Value::String(_) => "string",
+        Value::Array(_) => "array",
+        Value::Object(_) => "object",
+    };
+    let kinds = schema["type"].as_array().cloned();
+    let kinds = kinds.unwrap_or_else(|| vec![schema["type"].clone()]);
+    if !schema["type"].is_null() && !kinds.contains(&json!(kind)) {
+        return fail();
+    }
+    if let Some(one_of) = schema["enum"].as_array()
+        && !one_of.contains(value)
+    {
+        return fail();
+    }
+    if let Value::Array(items) = value {
+        let bound = |name: &str| schema[name].as_u64().map(|bound| bound as usize);
+        let most = bound("maxItems").unwrap_or(usize::MAX);
+        if items.len() > most || items.len() < bound("minItems").unwrap_or(0) {
+            return fail();
+        }
+        let mut items = items.iter();
+        return items.try_for_each(|item| conforms(file, &schema["items"], item));
+    }
+    let (Some(members), Some(known)) = (value.as_object(), schema["properties"].as_object()) else {
+        return Ok(());
+    };
+    let required = schema["required"].as_array().into_iter().flatten();
+    if { required }.any(|name| !members.contains_key(name.as_str().unwrap())) {
+        return fail();
+    }
+    members
+        .iter()
+        .try_for_each(|(name, value)| match known.get(name) {
+            Some(schema) => conforms(file, schema, value),
+            None => Err(format!("no schema says `{name}`: {value}")),
+        })
+}
+
+fn openapi() -> Value {
+    let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/openapi.yaml");
+    serde_saphyr::from_str(&std::fs::read_to_string(path).unwrap()).unwrap()
+}
+
 /// What the explanation met, after all its laws held.
 fn laws(company: &Company, policy: &Policy, snapshot: &Snapshot, request: &Value) -> Vec<String> {
     let question = Question::new(request);
@@ -274,7 +340,9 @@ fn laws(company: &Company, policy: &Policy, snapshot: &Snapshot, request: &Value
 #[test]
 fn every_suggestion_turns_the_answer_and_no_part_of_one_does() {
     let mut met = std::collections::BTreeMap::<String, u32>::new();
-    for seed in 0..COMPANIES {
+    let number = |name: &str| std::env::var(name).ok()?.parse::<u64>().ok();
+    let first = number("CALLGATE_SEED").unwrap_or(0);
+    for seed in first..first + number("CALLGATE_COMPANIES").unwrap_or(COMPANIES) {
         let rng = &mut Rng::with_seed(seed ^ 0xe4b1);
         let shape = Shape::wild(rng);
         let company = Company::generate(&shape, seed);
@@ -287,7 +355,6 @@ fn every_suggestion_turns_the_answer_and_no_part_of_one_does() {
             }
         }
     }
-    eprintln!("{met:#?}");
     let wanted = [
         "activate_user",
         "join_project",
@@ -295,6 +362,7 @@ fn every_suggestion_turns_the_answer_and_no_part_of_one_does() {
         "join_department",
         "lead_group",
         "lead_department",
+        "add_operator",
         "assign_role",
         "unassign_role",
         "grant",
@@ -331,7 +399,9 @@ fn speaks_of(line: &str, said: &RoleLine) -> bool {
 }
 
 #[test]
-fn lines_stand_where_it_is_said() {
+fn lines_stand_where_it_is_said_and_members_are_those_documented() {
+    let openapi = openapi();
+    let schema = &openapi["components"]["schemas"]["Explained"];
     let mut seen = BTreeSet::new();
     for seed in 0..100 {
         let rng = &mut Rng::with_seed(seed ^ 0x11e5);
@@ -343,6 +413,11 @@ fn lines_stand_where_it_is_said() {
             let request = question::wild(&shape, rng);
             let question = Question::new(&request);
             let explained: Explanation = decide::explain(&snapshot, &question.query());
+            let context = explanation::context(&explained, snapshot.revision());
+            let document = json!({ "decision": explained.allowed, "context": context });
+            if let Err(message) = conforms(&openapi, schema, &document) {
+                panic!("{message}\n{document:#}");
+            }
             let steps = explained.steps.iter();
             let roles = steps.clone().flat_map(|step| &step.roles);
             for assignment in (steps.flat_map(|step| &step.assignments))

@@ -121,13 +121,15 @@ impl<'a> Words<'a> {
             Reach {
                 scope: scope.name(),
                 reached: resource.map(|_| reached == Some(scope)),
-                why: resource.map_or_else(String::new, |of| self.why(user, scope, of)),
+                why: resource.map_or_else(String::new, |of| {
+                    self.why(user, scope, of, reached == Some(scope))
+                }),
             }
         };
         granted.iter().map(reach).collect()
     }
 
-    fn why(self, user: &UserRow, scope: Scope, resource: &Resource<'_>) -> String {
+    fn why(self, user: &UserRow, scope: Scope, resource: &Resource<'_>, reached: bool) -> String {
         let name = self.0.text(user.id);
         let owner = resource.owner().map_or_else(
             || "it has no owner".to_owned(),
@@ -136,13 +138,11 @@ impl<'a> Words<'a> {
         match scope {
             Scope::Any => "it reaches everything".to_owned(),
             Scope::Own => owner,
-            Scope::Assigned => {
-                let operators = resource.operators().next();
-                match operators {
-                    None => "it has no operators".to_owned(),
-                    Some(_) => format!("{name} is looked for among its operators"),
-                }
-            }
+            Scope::Assigned => match (reached, resource.operators().next()) {
+                (true, _) => format!("{name} is one of its operators"),
+                (false, Some(_)) => format!("{name} is none of its operators"),
+                (false, None) => "it has no operators".to_owned(),
+            },
             Scope::Group => {
                 let its = resource.group().map(|group| self.group(group));
                 let own = self.0.list(user.reach_groups).iter();

@@ -29,6 +29,8 @@ pub(super) enum Obstacle {
         scopes: u8,
         group: Option<u32>,
         departments: Vec<u32>,
+        /// The objects whose operators are the resource's.
+        operated: Vec<u32>,
     },
     /// A condition that would let a grant apply, or keep a deny from applying.
     Condition { condition: u32, grants: bool },
@@ -178,11 +180,18 @@ impl Watch for &Observer<'_> {
                         false
                     });
                 }
+                let operated = resource.map(|resource| {
+                    let rows = resource.operated();
+                    let numbers = rows.filter_map(|row| self.snapshot.object_number(row));
+                    numbers.collect()
+                });
+                let operated = operated.unwrap_or_default();
                 self.find(Obstacle::NotReached {
                     permission,
                     scopes: granted.bits(),
                     group: resource.and_then(Resource::group),
                     departments,
+                    operated,
                 });
             }
             Note::Linked { .. } => self.linked.set(true),

@@ -83,9 +83,13 @@ impl Offers<'_> {
                 scopes,
                 group,
                 departments,
+                operated,
             } => {
                 let scopes = ScopeSet::from_bits(*scopes);
                 let mut offers = self.places(scopes, *group, departments);
+                let operated = operated.iter().take(PLACES_MAX);
+                let operated = operated.filter(|_| scopes.contains(Scope::Assigned));
+                offers.extend(operated.flat_map(|&object| one(Change::Operate(object))));
                 offers.extend(self.permission(*permission, scopes));
                 offers
             }

@@ -142,6 +142,17 @@ impl Words<'_> {
                 }
                 make("remove_deny", said, members)
             }
+            Of::Operate(object) => {
+                let row = self.0.object(*object);
+                let kind = row.map_or("", |row| self.kind(row.kind));
+                let id = row.map_or("", |row| self.0.text(row.id));
+                let said = format!("{user} an operator of {kind} {id}");
+                make(
+                    "add_operator",
+                    said,
+                    vec![text("type", kind), text("id", id)],
+                )
+            }
             Of::Register(kind, id) => {
                 let kind = self.kind(*kind);
                 let said = format!("{kind} {id} registered");
