@@ -6,7 +6,7 @@ use super::super::watch::{Note, Watch};
 use super::facts::Words;
 use super::lines::{Looked, says};
 use super::{Assignment, Reach, Step, Test};
-use crate::model::{Query, Scope, ScopeSet};
+use crate::model::{Query, Reason, Scope, ScopeSet};
 use crate::snapshot::Snapshot;
 use crate::snapshot::origins::{Assigned, SAID_DENY, SAID_GRANT};
 use crate::snapshot::tables::{OPERATORS, UserRow};
@@ -47,6 +47,38 @@ impl<'a> Listener<'a> {
     /// The scopes that are granted for what was asked, and the steps.
     pub(super) fn finish(self) -> (Vec<Reach>, Vec<Step>) {
         (self.scopes.into_inner(), self.steps.into_inner())
+    }
+
+    /// What the rule did not find by its name, which ended it.
+    pub(super) fn unknown(&self, reason: Reason<'_>) {
+        let Query {
+            subject, resource, ..
+        } = self.query;
+        let (step, text) = match reason {
+            Reason::UnknownSubject => {
+                let (kind, id) = (subject.kind, subject.id);
+                ("subject", format!("no user is the {kind} {id}"))
+            }
+            Reason::UnknownResourceType => {
+                let kind = resource.kind;
+                ("permission", format!("there is no resource type {kind}"))
+            }
+            Reason::UnknownAction => {
+                let (kind, action) = (resource.kind, self.query.action.name);
+                ("permission", format!("{kind} has no action {action}"))
+            }
+            Reason::UnknownRole => {
+                let role = self.query.test_role.unwrap_or_default();
+                ("tested_role", format!("there is no role {role}"))
+            }
+            _ => return,
+        };
+        self.push(Step {
+            step,
+            text,
+            result: Some("unknown"),
+            ..Step::default()
+        });
     }
 
     fn words(&self) -> Words<'a> {

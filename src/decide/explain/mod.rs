@@ -188,6 +188,7 @@ pub fn trace(snapshot: &Snapshot, query: &Query<'_>) -> Explanation {
 fn traced<'s>(snapshot: &'s Snapshot, query: &Query<'_>) -> (Explanation, Reason<'s>) {
     let listener = Listener::new(snapshot, query);
     let reason = decide(snapshot, query, &listener);
+    listener.unknown(reason);
     let (scopes, steps) = listener.finish();
     let explanation = Explanation {
         allowed: reason.allows(),
