@@ -30,11 +30,12 @@ fn main() {
                 Snapshot::compile(&reading.policy).unwrap_or_else(|error| panic!("{error}"));
             let all = started.elapsed();
             println!(
-                "{name}: read {read:.2?}, compile {:.2?}, together {all:.2?}; {} users, {} role sets, {:.1} MB",
+                "{name}: read {read:.2?}, compile {:.2?}, together {all:.2?}; {} users, {} role sets, {:.1} MB, {}",
                 all - read,
                 snapshot.users(),
                 snapshot.role_sets(),
                 snapshot.size_bytes() as f64 / 1e6,
+                snapshot.revision(),
             );
         }
         if std::env::args().any(|arg| arg == "--tables") {
