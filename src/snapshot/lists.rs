@@ -26,8 +26,9 @@ pub(crate) fn list<'t>(starts: &[u32], items: &'t [u32], id: u32) -> &'t [u32] {
 pub(super) struct Lists {
     starts: Vec<u32>,
     items: Vec<u32>,
-    /// Numbers of lists, found by what the lists hold.
-    places: HashTable<u32>,
+    /// Numbers of lists, found by what the lists hold, each with its hash: a list itself, which
+    /// lies somewhere in memory, is looked at only if it is most likely the one.
+    places: HashTable<(u32, u32)>,
     hasher: FixedState,
 }
 
@@ -56,14 +57,15 @@ impl Lists {
             places,
             hasher,
         } = self;
-        let hash = hasher.hash_one(members);
-        if let Some(&id) = places.find(hash, |&id| list(starts, items, id) == members) {
+        let hash = hasher.hash_one(members) as u32;
+        let is = |&(other, id): &(u32, u32)| other == hash && list(starts, items, id) == members;
+        if let Some(&(_, id)) = places.find(spread(hash), is) {
             return id;
         }
         let id = starts.len() as u32 - 1;
         items.extend_from_slice(members);
         starts.push(items.len() as u32);
-        places.insert_unique(hash, id, |&id| hasher.hash_one(list(starts, items, id)));
+        places.insert_unique(spread(hash), (hash, id), |&(hash, _)| spread(hash));
         id
     }
 
@@ -81,4 +83,9 @@ impl Lists {
     pub(super) fn finish(self) -> (Arc<[u32]>, Arc<[u32]>) {
         (self.starts.into(), self.items.into())
     }
+}
+
+/// Half a hash as a whole one: the table takes the place from its low bits, a tag from its high ones.
+fn spread(hash: u32) -> u64 {
+    u64::from(hash) << 32 | u64::from(hash)
 }

@@ -65,8 +65,8 @@ impl Builder<'_> {
                 walled: u32::from(kind.walled),
                 owner_name: self.intern(&kind.fact_names.owner),
                 group_name: self.intern(&kind.fact_names.group),
-                department_names: self.texts(&kind.fact_names.departments),
-                project_names: self.texts(&kind.fact_names.projects),
+                department_names: self.text_list(&kind.fact_names.departments),
+                project_names: self.text_list(&kind.fact_names.projects),
                 parents: self.lists.intern(&parents),
                 objects: u32::from(has_objects(self.policy, TypeId(id))),
             });

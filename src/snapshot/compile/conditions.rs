@@ -177,7 +177,7 @@ impl<'p> Builder<'p> {
         let row = PathRow {
             root,
             fact: fact(path),
-            segments: self.texts(&path.segments),
+            segments: self.text_list(&path.segments),
         };
         let id = self.conditions.paths.len() as u32;
         self.conditions.paths.push(row);

@@ -8,32 +8,34 @@
     reason = "INVARIANT: the numbers in a resolved policy index its own lists"
 )]
 
+mod belonging;
 mod catalogue;
 mod conditions;
+mod holdings;
+mod lookup;
 mod objects;
 mod origins;
 mod people;
 mod roles;
 mod shifts;
+mod texts;
 mod values;
 
 use std::sync::Arc;
 
 use super::lists::Lists;
 use super::names::{self, Kind};
-use super::strings::{Interner, StrId};
 use super::tables::{DepartmentRow, ExpectationRow, MetaRow, NONE, NamedRow, Tables};
 use super::{CompileError, Snapshot};
 use crate::model::Decision;
 use crate::policy::{Policy, Test};
+use holdings::Implicit;
 
 /// Tables in the making.
 struct Builder<'p> {
     policy: &'p Policy,
-    strings: Interner<'p>,
+    texts: texts::Texts<'p>,
     lists: Lists,
-    names: Vec<(Kind, &'p str, StrId, u32)>,
-    values: values::Values,
     conditions: conditions::Conditions<'p>,
     gathered: origins::Gathered,
     tables: Tables,
@@ -52,10 +54,8 @@ impl Snapshot {
     pub fn compile(policy: &Policy) -> Result<Self, CompileError> {
         let mut builder = Builder {
             policy,
-            strings: Interner::default(),
+            texts: texts::Texts::default(),
             lists: Lists::new(),
-            names: Vec::with_capacity(3 * policy.users.len() + policy.objects.len()),
-            values: values::Values::default(),
             conditions: conditions::Conditions::default(),
             gathered: origins::Gathered::new(),
             tables: Tables::default(),
@@ -63,21 +63,10 @@ impl Snapshot {
         let permissions = builder.catalogue();
         builder.places();
         let roles = builder.roles(&permissions);
-        let projects = builder.objects();
-        let ids = builder.user_ids();
-        // Now every name is known: the table of names, the largest, is made beside the rest.
-        let names = std::mem::take(&mut builder.names);
-        let names = std::thread::scope(|scope| {
-            let names = scope.spawn(|| names::table(&names));
-            let implicit = builder.people(&roles, &projects, &ids)?;
-            builder.shifts();
-            builder.expectations();
-            builder.meta(&permissions, implicit);
-            Ok(names
-                .join()
-                .unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
-        })?;
-        builder.tables.names = names.into();
+        let implicit = builder.users_and_objects(&roles)?;
+        builder.shifts();
+        builder.expectations();
+        builder.meta(&permissions, implicit);
         let origins = builder.origins(&permissions);
         let (heap, tables) = builder.finish()?;
         Self::new(heap, tables, origins).ok_or(CompileError {
@@ -92,26 +81,51 @@ impl Snapshot {
 
 impl<'p> Builder<'p> {
     fn intern(&mut self, text: &'p str) -> u32 {
-        self.strings.intern(text).0
+        self.texts.intern(text)
     }
 
     /// Enters a name into the table of names.
     fn name(&mut self, kind: Kind, text: &'p str, value: u32) -> u32 {
-        let id = self.strings.intern(text);
-        self.names.push((kind, text, id, value));
-        id.0
+        self.texts.name(kind, text, value)
     }
 
-    /// Enters the name of one among many users or objects, which need not be looked for first.
-    fn id(&mut self, kind: Kind, text: &'p str, value: u32) -> u32 {
-        let id = self.strings.place(text);
-        self.names.push((kind, text, id, value));
-        id.0
-    }
-
-    fn texts(&mut self, texts: &'p [String]) -> u32 {
+    fn text_list(&mut self, texts: &'p [String]) -> u32 {
         let ids: Vec<u32> = texts.iter().map(|text| self.intern(text)).collect();
         self.lists.intern(&ids)
+    }
+
+    /// Users, objects and the table of names, which are nearly all of a snapshot: on two threads,
+    /// one for what is words and one for what is numbers. Each makes its tables in its own order,
+    /// whoever is first.
+    fn users_and_objects(&mut self, roles: &roles::Roles) -> Result<Implicit, CompileError> {
+        let Self {
+            policy,
+            texts,
+            lists,
+            gathered,
+            tables,
+            ..
+        } = self;
+        let policy: &'p Policy = policy;
+        let (said, names, mut objects, mut people) = std::thread::scope(|scope| {
+            let words = scope.spawn(move || {
+                let said = texts.say(policy);
+                // Now every name is known.
+                (said, names::table(&std::mem::take(&mut texts.names)))
+            });
+            let objects = objects::Objects::new(policy, lists);
+            let people = people::People::new(policy, roles, lists, gathered);
+            let words = words.join();
+            let (said, names) = words.unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+            (said, names, objects, people)
+        });
+        said.enter(&mut people.rows, &mut objects.rows);
+        tables.names = names.into();
+        tables.objects = objects.rows.into();
+        tables.members = objects.members.into();
+        tables.users = people.rows.into();
+        people.holdings.finish(lists, tables)?;
+        Ok(people.implicit)
     }
 
     /// Groups, projects and departments.
@@ -156,13 +170,13 @@ impl<'p> Builder<'p> {
             name: self.intern(&test.name),
             subject_type: self.intern(&test.subject_type),
             subject: self.intern(&test.subject),
-            subject_properties: self.properties(&test.subject_properties),
+            subject_properties: self.texts.properties(&test.subject_properties),
             action: self.intern(&test.action),
-            action_properties: self.properties(&test.action_properties),
+            action_properties: self.texts.properties(&test.action_properties),
             resource_type: self.intern(&test.resource_type),
             resource: self.intern(&test.resource),
-            resource_properties: self.properties(&test.resource_properties),
-            context: self.properties(&test.context),
+            resource_properties: self.texts.properties(&test.resource_properties),
+            context: self.texts.properties(&test.context),
             section: u32::from(test.section),
             test_role: test
                 .test_role
@@ -177,9 +191,9 @@ impl<'p> Builder<'p> {
         }
     }
 
-    fn meta(&mut self, permissions: &catalogue::Permissions, implicit: people::Implicit) {
+    fn meta(&mut self, permissions: &catalogue::Permissions, implicit: Implicit) {
         let policy = self.policy;
-        let subject_types = self.texts(&policy.subject_types);
+        let subject_types = self.text_list(&policy.subject_types);
         let company = self.intern(&policy.company);
         self.tables.meta = Arc::new([MetaRow {
             company,
@@ -194,7 +208,7 @@ impl<'p> Builder<'p> {
     }
 
     fn finish(mut self) -> Result<(Arc<str>, Tables), CompileError> {
-        self.values.finish(&mut self.tables);
+        self.texts.values.finish(&mut self.tables);
         self.conditions.finish(&mut self.tables);
         (self.tables.list_starts, self.tables.list_items) = self.lists.finish();
         let mut large = Ok(());
@@ -210,6 +224,6 @@ impl<'p> Builder<'p> {
             }
         });
         large?;
-        Ok((self.strings.finish()?, self.tables))
+        Ok((self.texts.strings.finish()?, self.tables))
     }
 }

@@ -55,10 +55,10 @@ impl Gathered {
     }
 
     /// The next user's own roles, each with the row of `limited` that it is, if any.
-    pub(super) fn user(&mut self, own: &[(&Assignment, Option<u32>)]) {
+    pub(super) fn user<'p>(&mut self, own: impl Iterator<Item = (&'p Assignment, Option<u32>)>) {
         self.scratch.clear();
         let mut first = 0;
-        for &(assignment, limited) in own {
+        for (assignment, limited) in own {
             // All users of a company stand in one file.
             self.users_file = assignment.place.file;
             if self.scratch.is_empty() {

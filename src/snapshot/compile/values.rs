@@ -4,7 +4,7 @@ use super::super::tables::{
     MemberRow, NODE_BOOL, NODE_LIST, NODE_NULL, NODE_NUMBER, NODE_OBJECT, NODE_STRING, NONE,
     NodeRow, Tables,
 };
-use super::Builder;
+use super::texts::Texts;
 use crate::model::{Properties, Value};
 
 /// Values in the making.
@@ -28,9 +28,9 @@ impl Values {
     }
 }
 
-// === impl Builder ===
+// === impl Texts ===
 
-impl<'p> Builder<'p> {
+impl<'p> Texts<'p> {
     /// The node of these properties; none where there are none.
     pub(super) fn properties(&mut self, properties: &'p Properties<'static>) -> u32 {
         if properties.is_empty() {
