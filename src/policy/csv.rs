@@ -1,20 +1,21 @@
 //! Text → table of cells (RFC 4180), each with its place.
 //!
-//! A table of a hundred thousand rows is three allocations: the cells' text in one piece, where
-//! each ends, where each row begins. Lines and columns are counted only where one is asked for.
+//! A table of a hundred thousand rows is three allocations: where each cell lies, where each row
+//! begins, and the text of cells in quotes. Cells without quotes are the file's own text. Lines and
+//! columns are counted only where one is asked for.
 
 use csv_core::{ReadFieldResult, Reader};
 
-use super::Code;
 use super::sink::{Finding, Sink, Span};
 use super::word::Word;
+use super::{Code, Place};
 
 /// The rows of a CSV file below its header line.
 #[derive(Debug)]
 pub(super) struct Table<'f> {
     file: u32,
     source: &'f str,
-    /// The text of all cells, without quotes.
+    /// The text of cells that are not in the source as they are meant.
     text: String,
     /// Row by row, the header first.
     cells: Vec<Cell>,
@@ -24,10 +25,12 @@ pub(super) struct Table<'f> {
 
 #[derive(Clone, Copy, Debug)]
 struct Cell {
-    /// Where it ends in the table's text; it begins where the one before ends.
-    end: u32,
     /// Where it begins in the source, quotes included.
     source: u32,
+    /// Where its text lies: in the source, or, counted on from the source's end, in the table's
+    /// own text.
+    start: u32,
+    end: u32,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -43,6 +46,7 @@ impl<'f> Table<'f> {
     pub(super) fn parse(sink: &Sink<'_>, file: u32, source: &'f str) -> Option<Self> {
         let mut rows = Rows::new(file, source);
         while rows.next(sink)? {}
+        rows.text.shrink_to_fit();
         let text = String::from_utf8(rows.text).ok()?;
         Some(Self {
             file,
@@ -76,27 +80,8 @@ impl<'f> Table<'f> {
 
     /// The place of `part`, a part of a cell's text.
     pub(super) fn span(&self, cell: u32, part: &str) -> Span {
-        let cell = cell as usize;
-        let whole = self.text_of(cell);
-        let offset = (part.as_ptr() as usize).saturating_sub(whole.as_ptr() as usize);
-        let row = self.rows.get(cell / self.width.max(1));
-        let (start, line) = row.map_or((0, 1), |row| (row.source as usize, row.line));
-        let raw = self.cells.get(cell).map_or(0, |cell| cell.source as usize);
-        let before = self.source.get(start..raw).unwrap_or_default();
-        let raw = self.source.get(raw..).unwrap_or_default();
-        let mut place = (line, 1);
-        pass(before, &mut place);
-        let (begin, end) = match raw.strip_prefix('"') {
-            None => {
-                pass(raw.get(..offset).unwrap_or_default(), &mut place);
-                (place, after(place, part))
-            }
-            Some(raw) => {
-                place.1 += 1;
-                let begin = after(place, escaped(raw, offset));
-                (begin, after(place, escaped(raw, offset + part.len())))
-            }
-        };
+        let (begin, behind) = self.begin(cell, part);
+        let end = after(begin, behind);
         Span {
             file: self.file,
             line: begin.0,
@@ -106,16 +91,70 @@ impl<'f> Table<'f> {
         }
     }
 
+    /// Where `part`, a part of a cell's text, begins.
+    pub(super) fn place(&self, cell: u32, part: &str) -> Place {
+        let ((line, column), _) = self.begin(cell, part);
+        Place {
+            file: self.file,
+            line,
+            column,
+        }
+    }
+
+    /// Line and column where `part` of a cell begins, and what stands for it in the source.
+    fn begin<'a>(&'a self, cell: u32, part: &'a str) -> ((u32, u32), &'a str) {
+        let cell = cell as usize;
+        let whole = self.text_of(cell);
+        let offset = (part.as_ptr() as usize).saturating_sub(whole.as_ptr() as usize);
+        let row = self.rows.get(cell / self.width.max(1));
+        let (start, line) = row.map_or((0, 1), |row| (row.source as usize, row.line));
+        let raw = self.cells.get(cell).map_or(0, |cell| cell.source as usize);
+        if self.is_plain(cell) {
+            // There are no quotes in the row, and so no line ends.
+            let before = self.source.get(start..raw + offset).unwrap_or_default();
+            return ((line, 1 + width(before)), part);
+        }
+        let before = self.source.get(start..raw).unwrap_or_default();
+        let raw = self.source.get(raw..).unwrap_or_default();
+        let mut place = (line, 1);
+        pass(before, &mut place);
+        match raw.strip_prefix('"') {
+            None => {
+                pass(raw.get(..offset).unwrap_or_default(), &mut place);
+                (place, part)
+            }
+            Some(raw) => {
+                place.1 += 1;
+                let before = escaped(raw, offset);
+                let whole = escaped(raw, offset + part.len());
+                let behind = whole.get(before.len()..).unwrap_or_default();
+                (after(place, before), behind)
+            }
+        }
+    }
+
+    /// Whether the cell is of a row without quotes.
+    fn is_plain(&self, cell: usize) -> bool {
+        let start = self.cells.get(cell).map(|cell| cell.start as usize);
+        start.is_some_and(|start| start < self.source.len())
+    }
+
     fn at(&self, cell: usize) -> Word<'_> {
         let number = u32::try_from(cell).unwrap_or(u32::MAX);
         Word::in_cell(self.text_of(cell), self, number)
     }
 
     fn text_of(&self, cell: usize) -> &str {
-        let end = |cell: usize| self.cells.get(cell).map(|cell| cell.end as usize);
-        let start = cell.checked_sub(1).and_then(end).unwrap_or(0);
-        let range = start..end(cell).unwrap_or(start);
-        self.text.get(range).unwrap_or_default()
+        let Some(cell) = self.cells.get(cell) else {
+            return "";
+        };
+        let (start, end) = (cell.start as usize, cell.end as usize);
+        let own = self.source.len();
+        let text = match (start.checked_sub(own), end.checked_sub(own)) {
+            (Some(start), Some(end)) => self.text.get(start..end),
+            _ => self.source.get(start..end),
+        };
+        text.unwrap_or_default()
     }
 }
 
@@ -126,16 +165,25 @@ fn pass(text: &str, place: &mut (u32, u32)) {
         0 => text,
         _ => text.rsplit('\n').next().unwrap_or_default(),
     };
-    let number = |value: usize| u32::try_from(value).unwrap_or(u32::MAX / 4);
     if breaks > 0 {
         *place = (place.0 + number(breaks), 1);
     }
-    let width = if last.is_ascii() {
-        last.len()
+    place.1 += width(last);
+}
+
+/// How many characters a part of a line has.
+fn width(text: &str) -> u32 {
+    let width = if text.is_ascii() {
+        text.len()
     } else {
-        last.chars().count()
+        text.chars().count()
     };
-    place.1 += number(width);
+    number(width)
+}
+
+/// A count of something in a file, which is not so large.
+fn number(count: usize) -> u32 {
+    u32::try_from(count).unwrap_or(u32::MAX / 4)
 }
 
 /// Line and column behind `text`, which begins at `place`.
@@ -175,6 +223,20 @@ struct Rows<'f> {
     width: usize,
 }
 
+// === impl Cell ===
+
+impl Cell {
+    /// A cell that is the source's own text.
+    fn plain(start: usize, end: usize) -> Option<Self> {
+        let start = u32::try_from(start).ok()?;
+        Some(Self {
+            source: start,
+            start,
+            end: u32::try_from(end).ok()?,
+        })
+    }
+}
+
 // === impl Rows ===
 
 impl<'f> Rows<'f> {
@@ -185,7 +247,8 @@ impl<'f> Rows<'f> {
             reader: Reader::new(),
             read: 0,
             line: 1,
-            // Quotes go, nothing comes: cells are never longer than the file.
+            // Quotes go, nothing comes: cells are never longer than the file. What is not written
+            // to is never touched, and takes no memory.
             text: vec![0; source.len() + 1],
             written: 0,
             cells: Vec::new(),
@@ -207,11 +270,16 @@ impl<'f> Rows<'f> {
             self.text.truncate(self.written);
             return Some(false);
         }
+        if first > 0 && self.plain(start)? {
+            return Some(true);
+        }
+        let own = self.source.len();
         loop {
             let source = u32::try_from(self.read).ok()?;
+            let start = u32::try_from(own + self.written).ok()?;
             let ended = self.field()?;
-            let end = u32::try_from(self.written).ok()?;
-            self.cells.push(Cell { end, source });
+            let end = u32::try_from(own + self.written).ok()?;
+            self.cells.push(Cell { source, start, end });
             let raw = self.source.get(source as usize..self.read)?;
             if raw.contains('"') {
                 self.quotes(sink, raw, source as usize)?;
@@ -228,6 +296,48 @@ impl<'f> Rows<'f> {
         let row = bytes.get(start..self.read)?;
         let breaks = row.iter().filter(|byte| **byte == b'\n').count();
         self.line += u32::try_from(breaks).ok()?;
+        Some(true)
+    }
+
+    /// Reads a row without quotes that is as wide as the header, as most rows are; whether it is
+    /// one. If not, nothing is read.
+    fn plain(&mut self, start: usize) -> Option<bool> {
+        let bytes = self.source.as_bytes().get(start..)?;
+        let first = self.cells.len();
+        let mut field = start;
+        let mut line_end = false;
+        let mut end = start;
+        for &byte in bytes {
+            match byte {
+                b',' => {
+                    self.cells.push(Cell::plain(field, end)?);
+                    field = end + 1;
+                }
+                b'\n' => line_end = true,
+                b'"' => {
+                    self.cells.truncate(first);
+                    return Some(false);
+                }
+                _ => {}
+            }
+            if line_end {
+                break;
+            }
+            end += 1;
+        }
+        let text = self.source.get(field..end)?;
+        let text = text.strip_suffix('\r').unwrap_or(text);
+        self.cells.push(Cell::plain(field, field + text.len())?);
+        if self.cells.len() - first != self.width {
+            self.cells.truncate(first);
+            return Some(false);
+        }
+        self.starts.push(RowStart {
+            source: u32::try_from(start).ok()?,
+            line: self.line,
+        });
+        self.line += u32::from(line_end);
+        self.read = end + usize::from(line_end);
         Some(true)
     }
 
@@ -296,8 +406,16 @@ impl<'f> Rows<'f> {
         .report(sink);
         // The cells stay in step, so that what follows is read as it is meant.
         let last = self.cells.last().copied();
-        let last = last.unwrap_or(Cell { end: 0, source: 0 });
-        self.cells.resize(first + self.width, last);
+        let last = last.unwrap_or(Cell {
+            source: 0,
+            start: 0,
+            end: 0,
+        });
+        let empty = Cell {
+            start: last.end,
+            ..last
+        };
+        self.cells.resize(first + self.width, empty);
         if let (true, Some(cell)) = (fields > self.width, self.cells.last_mut()) {
             cell.end = last.end;
         }

@@ -124,10 +124,14 @@ pub(super) fn set<'t, I: Copy + Ord>(
     words: impl IntoIterator<Item = Word<'t>>,
     find: impl Fn(Word<'t>) -> Option<I>,
 ) -> Vec<I> {
-    let mut words = words.into_iter().peekable();
-    if words.peek().is_none() {
+    let mut words = words.into_iter();
+    let (Some(first), second) = (words.next(), words.next()) else {
         return Vec::new();
-    }
+    };
+    let Some(second) = second else {
+        return find(first).into_iter().collect();
+    };
+    let words = [first, second].into_iter().chain(words);
     let mut found: Vec<(I, Word<'t>)> =
         words.filter_map(|word| Some((find(word)?, word))).collect();
     found.sort_by_key(|(number, _)| *number);
@@ -139,7 +143,10 @@ pub(super) fn set<'t, I: Copy + Ord>(
         }
     }
     found.dedup_by_key(|(number, _)| *number);
-    found.into_iter().map(|(number, _)| number).collect()
+    // Collecting would keep the memory of the words too.
+    let mut numbers = Vec::with_capacity(found.len());
+    numbers.extend(found.into_iter().map(|(number, _)| number));
+    numbers
 }
 
 /// Reports an item that stands twice in a list.

@@ -84,7 +84,15 @@ impl<'f> Folder<'f> {
             let loaded = file.and_then(|file| load(sink, file, name));
             (*name, loaded.unwrap_or(Loaded::Broken))
         };
-        let loaded: BTreeMap<_, _> = self.files.iter().map(load).collect();
+        let largest = self.files.iter().max_by_key(|(_, content)| content.len());
+        let (largest, others): (Vec<_>, Vec<_>) =
+            (self.files.iter()).partition(|file| Some(*file) == largest);
+        let load_largest = || largest.iter().copied().map(load).collect::<Vec<_>>();
+        let load_others = || others.iter().copied().map(load).collect::<Vec<_>>();
+        let loaded: BTreeMap<_, _> = match sink.both(load_largest, load_others) {
+            Some((largest, others)) => largest.into_iter().chain(others).collect(),
+            None => self.files.iter().map(load).collect(),
+        };
         for (tree, table) in [("users.yaml", "users.csv"), ("objects.yaml", "objects.csv")] {
             if loaded.contains_key(tree) && loaded.contains_key(table) {
                 let span = |name| sink.file(&format!("{}{name}", self.path)).map(Span::top);

@@ -52,8 +52,11 @@ impl<'t> Documents<'t> {
         let vocabulary = Vocabulary::read(sink, self.catalogue);
         let roles = roles::gather(sink, self.templates, self.roles);
         let structure = Structure::gather(sink, self.root, self.root_known);
-        let (drafts, users) = users::Gathered::gather(sink, &self.users, &vocabulary);
-        let (things, objects) = objects::Gathered::gather(sink, &self.objects, &vocabulary);
+        let gather_users = || users::Gathered::gather(sink, &self.users, &vocabulary);
+        let gather_objects = || objects::Gathered::gather(sink, &self.objects, &vocabulary);
+        let ((drafts, users), (things, objects)) = sink
+            .both(gather_users, gather_objects)
+            .unwrap_or_else(|| (gather_users(), gather_objects()));
         let projects = Projects::gather(sink, self.projects);
         let subject_types = self.subject_types(sink);
         let world = World {
@@ -69,7 +72,18 @@ impl<'t> Documents<'t> {
             users,
             objects,
         };
-        let all_users = world.read_users(&drafts);
+        let read_users = || world.read_users(&drafts);
+        let read_objects = || world.read_objects(&things);
+        let read_projects = || world.read_projects(&projects.items);
+        let (mut all_users, mut all_objects, mut all_projects) = (None, None, None);
+        if let Some((users, (objects, projects))) =
+            sink.both(read_users, || (read_objects(), read_projects()))
+        {
+            all_users = Some(users);
+            all_objects = Some(objects);
+            all_projects = Some(projects);
+        }
+        let all_users = all_users.unwrap_or_else(read_users);
         if self.needs_holders && !world.users.broken {
             self.holders(sink, &roles::required(&roles.items), &all_users);
         }
@@ -93,8 +107,8 @@ impl<'t> Documents<'t> {
             teams: world.read_teams(&structure.teams.items),
             shifts: world.read_shifts(&structure.shifts.items),
             users: all_users,
-            objects: world.read_objects(&things),
-            projects: world.read_projects(&projects.items),
+            objects: all_objects.unwrap_or_else(read_objects),
+            projects: all_projects.unwrap_or_else(read_projects),
             routes: world.read_routes(self.routes),
             tests,
             catalogue: world.vocabulary.catalogue,

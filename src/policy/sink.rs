@@ -1,9 +1,9 @@
 //! Where the reader puts what it finds, so that it never has to stop at the first error.
 
-use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::ops::Range;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread;
 
 use super::diagnostics::{Diagnostic, Diagnostics, Excerpt, Location, Note, NoteKind, Severity};
 use super::{Code, PRINTED_MAX, Place};
@@ -12,6 +12,8 @@ use super::{Code, PRINTED_MAX, Place};
 const KEPT_MAX: usize = 100_000;
 /// How many names are compared, in all, to guess what was meant.
 const GUESSES_MAX: usize = 2_000_000;
+/// Bytes of files that are worth a second thread.
+const SHARED_MIN: usize = 1 << 20;
 /// Characters of a message.
 const MESSAGE_MAX: usize = 400;
 /// Characters of a line that is kept whole; the renderer shows what is near.
@@ -44,9 +46,15 @@ pub(super) struct Finding {
 pub(super) struct Sink<'f> {
     /// Path and content; a span's file is an index into this list.
     files: Vec<(String, &'f [u8])>,
-    found: RefCell<Vec<Finding>>,
-    omitted: Cell<usize>,
-    guesses: Cell<usize>,
+    found: Mutex<Found>,
+}
+
+struct Found {
+    findings: Vec<Finding>,
+    /// How many findings more there were.
+    omitted: usize,
+    /// How many names may still be compared.
+    guesses: usize,
 }
 
 // === impl Span ===
@@ -130,11 +138,11 @@ impl Finding {
         for (_, note, _) in &mut self.notes {
             shorten(note);
         }
-        let mut found = sink.found.borrow_mut();
-        if found.len() < KEPT_MAX {
-            found.push(self);
+        let mut found = sink.found();
+        if found.findings.len() < KEPT_MAX {
+            found.findings.push(self);
         } else {
-            sink.omitted.set(sink.omitted.get() + 1);
+            found.omitted += 1;
         }
     }
 }
@@ -154,10 +162,50 @@ impl<'f> Sink<'f> {
     pub(super) fn new(files: Vec<(String, &'f [u8])>) -> Self {
         Self {
             files,
-            found: RefCell::default(),
-            omitted: Cell::new(0),
-            guesses: Cell::new(GUESSES_MAX),
+            found: Mutex::new(Found {
+                findings: Vec::new(),
+                omitted: 0,
+                guesses: GUESSES_MAX,
+            }),
         }
+    }
+
+    fn found(&self) -> MutexGuard<'_, Found> {
+        self.found.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Does both at once, one of them on another thread, if the files are large and neither finds
+    /// anything to report.
+    ///
+    /// Else what was found is forgotten and both are to be done again, one after the other: how many
+    /// findings are kept and how many names are compared depends on their order.
+    pub(super) fn both<A: Send, B>(
+        &self,
+        one: impl FnOnce() -> A + Send,
+        other: impl FnOnce() -> B,
+    ) -> Option<(A, B)> {
+        let bytes: usize = self.files.iter().map(|(_, content)| content.len()).sum();
+        if bytes < SHARED_MIN {
+            return None;
+        }
+        let state = |found: &Found| (found.findings.len(), found.omitted, found.guesses);
+        let before = state(&self.found());
+        let made = thread::scope(|scope| {
+            let one = scope.spawn(one);
+            let other = other();
+            let one = one.join();
+            (
+                one.unwrap_or_else(|panic| std::panic::resume_unwind(panic)),
+                other,
+            )
+        });
+        let mut found = self.found();
+        if state(&found) == before {
+            return Some(made);
+        }
+        found.findings.truncate(before.0);
+        (found.omitted, found.guesses) = (before.1, before.2);
+        None
     }
 
     /// The number of the file at `path`.
@@ -186,26 +234,28 @@ impl<'f> Sink<'f> {
 
     /// Whether an error was found.
     pub(super) fn has_errors(&self) -> bool {
-        self.found
-            .borrow()
+        self.found()
+            .findings
             .iter()
             .any(|found| found.severity == Severity::Error)
     }
 
     /// Whether so many names may still be compared to guess what was meant.
     pub(super) fn may_guess(&self, names: usize) -> bool {
-        match self.guesses.get().checked_sub(names) {
-            Some(left) => {
-                self.guesses.set(left);
-                true
-            }
-            None => false,
-        }
+        let mut found = self.found();
+        let left = found.guesses.checked_sub(names);
+        found.guesses = left.unwrap_or(found.guesses);
+        left.is_some()
     }
 
     /// All findings in order, ready to be printed.
     pub(super) fn into_diagnostics(self) -> Diagnostics {
-        let mut found = self.found.into_inner();
+        let found = self.found.into_inner();
+        let Found {
+            findings: mut found,
+            omitted,
+            ..
+        } = found.unwrap_or_else(PoisonError::into_inner);
         found.sort_by(|a, b| {
             let key = |one: &Finding| (one.span, one.severity, one.code);
             key(a).cmp(&key(b)).then_with(|| a.message.cmp(&b.message))
@@ -217,10 +267,7 @@ impl<'f> Sink<'f> {
             .enumerate()
             .map(|(position, one)| excerpts.diagnostic(one, position < PRINTED_MAX))
             .collect();
-        Diagnostics {
-            list,
-            omitted: self.omitted.get(),
-        }
+        Diagnostics { list, omitted }
     }
 }
 

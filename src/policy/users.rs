@@ -261,12 +261,13 @@ impl<'t> Draft<'t> {
 
     fn in_row(sink: &'t Sink<'t>, columns: &Columns<'t>, row: usize) -> Option<Self> {
         let id = columns.any(row, column::USER)?;
-        let aliases = columns.items(row, column::ALIASES);
+        let items = columns.items(row, column::ALIASES);
+        // Counted first, for growing lists would take half as much again.
+        let mut aliases = Vec::with_capacity(items.clone().count());
+        aliases.extend(items.filter_map(|alias| alias.id(sink, "an alias")));
         Some(Self {
             id: id.id(sink, "the id of a user").unwrap_or(id.part("")),
-            aliases: aliases
-                .filter_map(|alias| alias.id(sink, "an alias"))
-                .collect(),
+            aliases,
             source: Source::Row(row),
         })
     }

@@ -1,8 +1,8 @@
 //! A text of a file that knows its place.
 
-use super::Code;
 use super::csv::Table;
 use super::sink::{Sink, Span};
+use super::{Code, Place};
 
 /// A text of a file that knows its place; for a CSV cell, counted only when it is asked for.
 #[derive(Clone, Copy, Debug)]
@@ -39,6 +39,14 @@ impl<'t> Word<'t> {
         match self.at {
             At::Span(span) => span,
             At::Cell(table, cell) => table.span(cell, self.text),
+        }
+    }
+
+    /// Where it begins.
+    pub(super) fn place(self) -> Place {
+        match self.at {
+            At::Span(span) => span.place(),
+            At::Cell(table, cell) => table.place(cell, self.text),
         }
     }
 

@@ -159,13 +159,14 @@ impl<'t> World<'t> {
 
     fn sorted(&self, mut all: Vec<(Assignment, Word<'t>)>) -> Vec<Assignment> {
         if all.len() > 1 {
-            let key = |(one, _): &(Assignment, Word<'t>)| {
-                (one.role, one.from, one.until, one.projects.clone())
+            let order = |(a, _): &(Assignment, Word<'t>), (b, _): &(Assignment, Word<'t>)| {
+                let times = (a.role, a.from, a.until).cmp(&(b.role, b.from, b.until));
+                times.then_with(|| a.projects.cmp(&b.projects))
             };
-            all.sort_by_key(key);
+            all.sort_by(order);
             for pair in all.windows(2) {
                 if let [first, second] = pair
-                    && key(first) == key(second)
+                    && order(first, second).is_eq()
                 {
                     super::declare::twice(
                         self.sink,
@@ -176,7 +177,10 @@ impl<'t> World<'t> {
                 }
             }
         }
-        all.into_iter().map(|(assignment, _)| assignment).collect()
+        // Collecting would keep the memory of the places too.
+        let mut assignments = Vec::with_capacity(all.len());
+        assignments.extend(all.into_iter().map(|(assignment, _)| assignment));
+        assignments
     }
 
     fn assignment(&self, node: &'t Node<'t>) -> Option<(Assignment, Word<'t>)> {
@@ -271,7 +275,7 @@ impl<'t> World<'t> {
             from,
             until,
             projects,
-            place: role.span().place(),
+            place: role.place(),
         };
         Some((assignment, role))
     }
