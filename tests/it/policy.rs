@@ -2,6 +2,7 @@
 
 use callgate::policy::{Diagnostics, Files, Policy, Reading, read_company, read_pack};
 
+use crate::generate::{Company, Shape};
 use crate::policy_examples::{Tree, good};
 
 fn files(tree: &Tree) -> Files {
@@ -239,4 +240,62 @@ fn no_mutation_of_good_files_makes_the_reader_panic() {
             serde_json::to_string(&found).unwrap();
         }
     }
+}
+
+/// Large companies are read on two threads: what is right means the same then, and what is wrong is
+/// told in the same words.
+#[test]
+fn large_files_are_read_like_small_ones() {
+    let good = Company::generate(&Shape::S, 7).texts(true);
+    let good = |path: &str| {
+        let (_, text) = good.iter().find(|(other, _)| other.ends_with(path))?;
+        String::from_utf8(text.clone()).ok()
+    };
+    let part = |path: &str| good(path).unwrap_or_else(|| panic!("no {path}"));
+    let mut broken = 0;
+    for wrong in [
+        &[][..],
+        &["users"],
+        &["objects"],
+        &["users", "projects"],
+        &["quotes"],
+    ] {
+        let users = part("users.csv");
+        let users = match wrong {
+            [] | ["objects"] => users,
+            ["quotes"] => format!("{users}x,\"\"y,,,,,,\n"),
+            _ => format!("{users}x,,,nowhere,d0;d0,r0x,,\"1\"\n"),
+        };
+        let mut objects = part("objects.csv");
+        let mut projects = part("projects.yaml");
+        if wrong.contains(&"objects") {
+            objects += "queue,o0,nobody,,,queue:none,,,,,,\nqueue,too,short\n";
+        }
+        if wrong.contains(&"projects") {
+            projects = projects.replacen("\"g", "\"h", 3);
+        }
+        let read = |padding: usize| {
+            let company = format!("{}\n#{}\n", part("company.yaml"), "-".repeat(padding));
+            let files = Files::new(
+                [
+                    ("packs/generated/catalogue.yaml", part("catalogue.yaml")),
+                    ("packs/generated/roles.yaml", part("generated/roles.yaml")),
+                    ("companies/demo/company.yaml", company),
+                    ("companies/demo/roles.yaml", part("demo/roles.yaml")),
+                    ("companies/demo/users.csv", users.clone()),
+                    ("companies/demo/objects.csv", objects.clone()),
+                    ("companies/demo/projects.yaml", projects.clone()),
+                ]
+                .map(|(path, text)| (path, text.into_bytes())),
+            );
+            match read_company(&files, "demo") {
+                Ok(reading) => format!("{:#?}", reading.policy),
+                Err(found) => found.to_string(),
+            }
+        };
+        let small = read(0);
+        broken += usize::from(small.contains("error"));
+        assert_eq!(small, read(1 << 20));
+    }
+    assert_eq!(broken, 4);
 }
