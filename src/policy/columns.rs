@@ -115,7 +115,7 @@ impl<'t> Columns<'t> {
 
     /// The properties of a row; `judge` looks at the name of each that is there.
     pub(super) fn properties(&self, row: usize, judge: impl Fn(Word<'t>)) -> Properties<'static> {
-        let mut members = Vec::new();
+        let mut members = Vec::with_capacity(self.properties.len());
         for (name, column) in &self.properties {
             let Some(cell) = self.table.cell(row, *column) else {
                 continue;

@@ -11,6 +11,9 @@ use super::{Code, Files, text};
 /// Endings of files that hold policy.
 const ENDINGS: [&str; 4] = [".yaml", ".yml", ".csv", ".json"];
 
+/// A byte of YAML is so much more work than one of CSV.
+const TREE_WORK: usize = 8;
+
 /// A folder of policy files.
 pub(super) struct Folder<'f> {
     /// With a slash at the end.
@@ -84,7 +87,10 @@ impl<'f> Folder<'f> {
             let loaded = file.and_then(|file| load(sink, file, name));
             (*name, loaded.unwrap_or(Loaded::Broken))
         };
-        let largest = self.files.iter().max_by_key(|(_, content)| content.len());
+        let work = |(name, content): &&(&str, &[u8])| {
+            content.len() * if name.ends_with(".csv") { 1 } else { TREE_WORK }
+        };
+        let largest = self.files.iter().max_by_key(work);
         let (largest, others): (Vec<_>, Vec<_>) =
             (self.files.iter()).partition(|file| Some(*file) == largest);
         let load_largest = || largest.iter().copied().map(load).collect::<Vec<_>>();
