@@ -1,6 +1,11 @@
 //! Decisions in one thread: strings in, decision out.
 //!
 //! `cargo bench --bench decide`
+//!
+//! A service has just read the request that it decides, and meets the tables as the last requests
+//! left them. So each round takes questions at random from many, reads their texts once, which is
+//! not timed, and then times the decisions. Beside them stands a floor: a table made by hand that
+//! looks up the same names and answers by fewer rules.
 
 #![allow(
     clippy::indexing_slicing,
@@ -12,40 +17,66 @@
 
 #[path = "../tests/generate/mod.rs"]
 mod generate;
+#[path = "decide/hand_made.rs"]
+mod hand_made;
 
 use std::hint::black_box;
+use std::time::{Duration, Instant};
 
+use callgate::model::Query;
 use callgate::{decide, policy, snapshot::Snapshot};
 use criterion::{Criterion, criterion_group, criterion_main};
 use fastrand::Rng;
 use generate::question::{self, Question};
 use generate::{Company, Shape};
+use hand_made::HandMade;
 
 const SEED: u64 = 1;
-/// As many different users and objects as M has, and few enough that the questions themselves stay
-/// near the core, as those of requests that were just read do.
-const QUESTIONS: usize = 4_096;
+/// Far more than a core's nearest memory holds.
+const QUESTIONS: usize = 65_536;
+/// Questions that a round reads and then asks.
+const ROUND: usize = 64;
 
-fn compile(company: &Company) -> Snapshot {
-    let reading = policy::read_company(&company.csv_files(), "demo");
-    let reading = reading.unwrap_or_else(|errors| panic!("{errors}"));
-    Snapshot::compile(&reading.policy).unwrap_or_else(|error| panic!("{error}"))
+fn compile(policy: &policy::Policy) -> Snapshot {
+    Snapshot::compile(policy).unwrap_or_else(|error| panic!("{error}"))
 }
 
-fn questions(shape: &Shape, count: usize) -> Vec<Question> {
+fn read(company: &Company) -> policy::Policy {
+    let reading = policy::read_company(&company.csv_files(), "demo");
+    reading.unwrap_or_else(|errors| panic!("{errors}")).policy
+}
+
+fn questions(shape: &Shape) -> Vec<Question> {
     let rng = &mut Rng::with_seed(SEED);
-    (0..count)
+    (0..QUESTIONS)
         .map(|_| Question::new(&question::usual(shape, rng)))
         .collect()
 }
 
-fn bench(c: &mut Criterion, name: &str, snapshot: &Snapshot, questions: &[Question]) {
-    let queries = question::packed(questions);
-    let mut next = 0;
+/// Times `decide` on questions that were read just before.
+fn bench<T>(
+    c: &mut Criterion,
+    name: &str,
+    queries: &[Query<'_>],
+    decide: impl Fn(&Query<'_>) -> T,
+) {
+    let mut rounds = queries.chunks_exact(ROUND).cycle();
     c.bench_function(name, |b| {
-        b.iter(|| {
-            next = (next + 1) % queries.len();
-            black_box(decide::check(snapshot, black_box(&queries[next])))
+        b.iter_custom(|times| {
+            let mut spent = Duration::ZERO;
+            let mut left = times;
+            while left > 0 {
+                let round = rounds.next().unwrap();
+                let round = &round[..round.len().min(left as usize)];
+                black_box(round.iter().map(question::bytes).sum::<usize>());
+                let start = Instant::now();
+                for query in round {
+                    black_box(decide(black_box(query)));
+                }
+                spent += start.elapsed();
+                left -= round.len() as u64;
+            }
+            spent
         });
     });
 }
@@ -57,26 +88,26 @@ fn decisions(c: &mut Criterion) {
             denies: 0,
             ..shape
         };
-        let snapshot = compile(&Company::generate(&plain, SEED));
-        bench(
-            c,
-            &format!("decide/{name}/without conditions"),
-            &snapshot,
-            &questions(&shape, QUESTIONS),
-        );
-        let snapshot = compile(&Company::generate(&shape, SEED));
-        bench(
-            c,
-            &format!("decide/{name}"),
-            &snapshot,
-            &questions(&shape, QUESTIONS),
-        );
-        bench(
-            c,
-            &format!("decide/{name}/256 hot"),
-            &snapshot,
-            &questions(&shape, 256),
-        );
+        let questions = questions(&shape);
+        let queries = question::packed(&questions);
+        let policy = read(&Company::generate(&plain, SEED));
+        let by_hand = HandMade::new(&policy);
+        bench(c, &format!("decide/{name}/by hand"), &queries, |query| {
+            by_hand.check(query)
+        });
+        let snapshot = compile(&policy);
+        let without = format!("decide/{name}/without conditions");
+        bench(c, &without, &queries, |query| {
+            decide::check(&snapshot, query)
+        });
+        let snapshot = compile(&read(&Company::generate(&shape, SEED)));
+        bench(c, &format!("decide/{name}"), &queries, |query| {
+            decide::check(&snapshot, query)
+        });
+        let hot = format!("decide/{name}/256 hot");
+        bench(c, &hot, &queries[..256], |query| {
+            decide::check(&snapshot, query)
+        });
     }
 }
 

@@ -82,6 +82,20 @@ pub fn packed(questions: &[Question]) -> Vec<Query<'static>> {
         .collect()
 }
 
+/// A sum over all bytes of a query's texts: reads them once.
+pub fn bytes(query: &Query<'_>) -> usize {
+    let sum = |text: &str| text.bytes().map(usize::from).sum::<usize>();
+    let of = |properties: &Properties<'_>| -> usize {
+        let members = properties.iter();
+        members
+            .map(|(name, value)| sum(name) + value.as_str().map_or(0, sum))
+            .sum()
+    };
+    let [subject, resource] = [&query.subject, &query.resource]
+        .map(|entity| sum(entity.kind) + sum(entity.id) + of(entity.properties));
+    subject + resource + sum(query.action.name) + of(query.context)
+}
+
 impl Question {
     fn each_text(&self, each: &mut impl FnMut(&str)) {
         for text in [
