@@ -83,8 +83,9 @@ pub(super) fn decide_for<'s>(
 /// Whether the subject's type means a user.
 pub(super) fn is_user(snapshot: &Snapshot, query: &Query<'_>) -> bool {
     let kinds = snapshot.list(snapshot.meta().subject_types);
-    let mut names = kinds.iter().map(|&kind| snapshot.text(kind));
-    names.any(|name| name == query.subject.kind)
+    kinds
+        .iter()
+        .any(|&kind| snapshot.text_is(kind, query.subject.kind))
 }
 
 /// Step 2: the permission that is asked.

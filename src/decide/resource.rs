@@ -24,6 +24,17 @@ pub(super) struct Resource<'a> {
     told: Members<'a>,
     /// The owner, once it was asked for: several scopes and facts look at it.
     owner: Cell<Option<Option<u32>>>,
+    /// What it belongs to by the request, once it was asked for.
+    parents: Cell<Option<Parents>>,
+}
+
+/// The objects that the request names as what the resource belongs to.
+#[derive(Clone, Copy)]
+enum Parents {
+    None,
+    /// One, by its number, or what is not registered.
+    One(Option<u32>),
+    Several,
 }
 
 /// Where a resource's facts come from.
@@ -95,17 +106,11 @@ impl<'a> Resource<'a> {
             _ if kind.objects == 0 => What::Open,
             _ => object().map_or(What::Open, What::Object),
         };
-        Some(Self {
-            snapshot,
-            kind,
-            id,
-            what,
-            told,
-            owner: Cell::new(None),
-        })
+        Some(Self::registered(snapshot, kind, id, what, told))
     }
 
-    /// A resource that is registered, found by its row and not by its id.
+    /// A resource that is found already, by its row and not by its id.
+    #[inline]
     pub(super) fn registered(
         snapshot: &'a Snapshot,
         kind: &'a TypeRow,
@@ -120,6 +125,7 @@ impl<'a> Resource<'a> {
             what,
             told,
             owner: Cell::new(None),
+            parents: Cell::new(None),
         }
     }
 
@@ -211,18 +217,16 @@ impl<'a> Resource<'a> {
                 names: self.kind.project_names,
                 kind: Kind::PROJECT,
             },
-            What::Open => {
-                let parents = self.snapshot.list(self.kind.parents);
-                let mut named = parents.iter().filter_map(|&kind| self.told_parent(kind));
-                match (named.next(), named.next()) {
-                    (None, _) if parents.is_empty() => Many::One(ProjectId::DEFAULT.0),
-                    (None, _) => Many::Nothing,
-                    (Some(parent), None) => {
-                        parent.map_or(Many::Nothing, |row| listed(row.projects))
-                    }
-                    (Some(_), Some(_)) => Many::SharedByParents,
+            What::Open => match self.parents() {
+                Parents::None if self.snapshot.list(self.kind.parents).is_empty() => {
+                    Many::One(ProjectId::DEFAULT.0)
                 }
-            }
+                Parents::None => Many::Nothing,
+                Parents::One(parent) => self
+                    .object(parent)
+                    .map_or(Many::Nothing, |row| listed(row.projects)),
+                Parents::Several => Many::SharedByParents,
+            },
         }
     }
 
@@ -234,14 +238,18 @@ impl<'a> Resource<'a> {
 
     /// The objects whose operators are the resource's.
     pub(super) fn operated(&self) -> impl Iterator<Item = &'a ObjectRow> + use<'_, 'a> {
-        let (object, parents) = match self.what {
+        let (object, several) = match self.what {
             What::Object(row) => (Some(row), &[][..]),
-            What::Open => (None, self.snapshot.list(self.kind.parents)),
+            What::Open => match self.parents() {
+                Parents::None => (None, &[][..]),
+                Parents::One(parent) => (self.object(parent), &[][..]),
+                Parents::Several => (None, self.snapshot.list(self.kind.parents)),
+            },
             What::User(..) | What::Project(_) | What::Role(_) => (None, &[][..]),
         };
-        let named = parents
+        let named = several
             .iter()
-            .filter_map(move |&kind| self.told_parent(kind).flatten());
+            .filter_map(move |&kind| self.object(self.told_parent(kind)?));
         object.into_iter().chain(named)
     }
 
@@ -255,16 +263,34 @@ impl<'a> Resource<'a> {
         self.snapshot.user(self.owner()?)
     }
 
+    fn object(&self, id: Option<u32>) -> Option<&'a ObjectRow> {
+        self.snapshot.object(id?)
+    }
+
+    fn parents(&self) -> Parents {
+        if let Some(parents) = self.parents.get() {
+            return parents;
+        }
+        let kinds = self.snapshot.list(self.kind.parents).iter();
+        let mut named = kinds.filter_map(|&kind| self.told_parent(kind));
+        let parents = match (named.next(), named.next()) {
+            (None, _) => Parents::None,
+            (Some(parent), None) => Parents::One(parent),
+            (Some(_), Some(_)) => Parents::Several,
+        };
+        self.parents.set(Some(parents));
+        parents
+    }
+
     /// The parent of this type that the request names: `None` where it names none, `Some(None)`
     /// where what it names is not registered.
-    fn told_parent(&self, kind: u32) -> Option<Option<&'a ObjectRow>> {
+    fn told_parent(&self, kind: u32) -> Option<Option<u32>> {
         let name = self.snapshot.text(self.snapshot.kind(kind)?.name);
         let given = given(self.told.get(name)?)?;
         let View::Text(id) = given else {
             return Some(None);
         };
-        let found = self.snapshot.find(Kind::object_of(kind), id);
-        Some(found.and_then(|object| self.snapshot.object(object)))
+        Some(self.snapshot.find(Kind::object_of(kind), id))
     }
 
     fn told_one(&self, name: u32, kind: Kind) -> Given {
@@ -310,7 +336,7 @@ impl<'a> Resource<'a> {
             Many::SharedByParents => {
                 let kinds = self.snapshot.list(self.kind.parents);
                 let mut parents = kinds.iter().filter_map(|&kind| self.told_parent(kind));
-                let Some(Some(first)) = parents.next() else {
+                let Some(first) = parents.next().and_then(|first| self.object(first)) else {
                     return false;
                 };
                 let shared = |project: u32| {
@@ -318,7 +344,7 @@ impl<'a> Resource<'a> {
                         .iter()
                         .filter_map(|&kind| self.told_parent(kind))
                         .all(|parent| {
-                            parent.is_some_and(|row| {
+                            self.object(parent).is_some_and(|row| {
                                 self.snapshot
                                     .list(row.projects)
                                     .binary_search(&project)
@@ -337,7 +363,7 @@ impl<'a> Resource<'a> {
 
 /// Whether requests about this type give a fact under this name, so that it is no property.
 pub(super) fn names_a_fact(snapshot: &Snapshot, kind: &TypeRow, name: &str) -> bool {
-    let text = |id: &u32| snapshot.text(*id) == name;
+    let text = |id: &u32| snapshot.text_is(*id, name);
     text(&kind.owner_name)
         || text(&kind.group_name)
         || snapshot.list(kind.department_names).iter().any(text)

@@ -76,7 +76,36 @@ impl<'a, W: Watch> Roles<'a, W> {
     }
 
     /// Whether a role in force denies the permission.
+    #[inline]
     pub(super) fn deny(&self, permission: u32, about: About<'a>) -> bool {
+        match self.plain(permission) {
+            Some(cell) => cell & CELL_DENY != 0,
+            None => self.any_denies(permission, about),
+        }
+    }
+
+    /// The scopes that the roles in force grant for the permission.
+    #[inline]
+    pub(super) fn grant(&self, permission: u32, about: About<'a>) -> ScopeSet {
+        match self.plain(permission) {
+            Some(cell) => ScopeSet::from_bits(cell),
+            None => self.all_grant(permission, about),
+        }
+    }
+
+    /// The one cell that says it all, as mostly: no role in force only at times, none tested, and
+    /// for this permission no condition.
+    #[inline]
+    fn plain(&self, permission: u32) -> Option<u8> {
+        let cell = self.snapshot.role_set_cell(self.role_set, permission);
+        let plain = cell & CELL_CONDITIONAL == 0
+            && self.tested == NONE
+            && self.snapshot.list(self.limited).is_empty();
+        plain.then_some(cell)
+    }
+
+    #[inline(never)]
+    fn any_denies(&self, permission: u32, about: About<'a>) -> bool {
         self.any(permission, about, Effect::Deny, |cell, role| {
             cell & CELL_DENY != 0
                 || cell & CELL_CONDITIONAL != 0
@@ -89,8 +118,8 @@ impl<'a, W: Watch> Roles<'a, W> {
         })
     }
 
-    /// The scopes that the roles in force grant for the permission.
-    pub(super) fn grant(&self, permission: u32, about: About<'a>) -> ScopeSet {
+    #[inline(never)]
+    fn all_grant(&self, permission: u32, about: About<'a>) -> ScopeSet {
         let mut granted = ScopeSet::EMPTY;
         self.any(permission, about, Effect::Grant, |cell, role| {
             granted = granted.union(ScopeSet::from_bits(cell));

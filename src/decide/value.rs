@@ -131,6 +131,7 @@ impl<'a> Members<'a> {
         }
     }
 
+    #[inline]
     pub(super) fn get(self, name: &str) -> Option<View<'a>> {
         match self {
             Self::Sent(properties) => properties.get(name).and_then(View::sent),

@@ -17,4 +17,5 @@ pub use query::{Action, Entity, Query};
 pub use reason::{Decision, Reason};
 pub use scope::{Scope, ScopeSet};
 pub use time::Timestamp;
+pub(crate) use value::same;
 pub use value::{Properties, PropertiesError, Value};

@@ -33,6 +33,23 @@ pub struct PropertiesError {
 /// Objects of so many members are looked through one by one.
 const SCANNED_MAX: usize = 16;
 
+/// Whether two texts are the same, told by whole words: most names are so short that calling the
+/// comparison of memory would cost more than comparing.
+#[inline]
+pub(crate) fn same(a: &[u8], b: &[u8]) -> bool {
+    fn ends<const N: usize>(a: &[u8], b: &[u8]) -> bool {
+        a.first_chunk::<N>() == b.first_chunk() && a.last_chunk::<N>() == b.last_chunk()
+    }
+    a.len() == b.len()
+        && match a.len() {
+            2 | 3 => ends::<2>(a, b),
+            4..8 => ends::<4>(a, b),
+            8..16 => ends::<8>(a, b),
+            16..=32 => ends::<16>(a, b),
+            _ => a == b,
+        }
+}
+
 // === impl Value ===
 
 impl<'a> Value<'a> {
@@ -97,8 +114,8 @@ impl<'a> Properties<'a> {
     #[inline]
     pub fn get(&self, name: &str) -> Option<&Value<'a>> {
         let value = if self.0.len() <= SCANNED_MAX {
-            // Most names differ in length already, so that no bytes are compared.
-            let found = self.0.iter().find(|(key, _)| key.as_ref() == name);
+            let is = |key: &str| same(key.as_bytes(), name.as_bytes());
+            let found = self.0.iter().find(|(key, _)| is(key));
             found.map(|(_, value)| value)
         } else {
             self.0.get(self.find(name)?).map(|(_, value)| value)

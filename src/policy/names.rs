@@ -3,9 +3,9 @@
 use std::collections::HashMap;
 use std::hash::{BuildHasherDefault, Hasher};
 
+use rapidhash::v3::rapidhash_v3;
 use unicode_general_category::{GeneralCategory, get_general_category};
 use unicode_normalization::{UnicodeNormalization, is_nfc};
-use xxhash_rust::xxh3::xxh3_64_with_seed;
 
 use super::Code;
 use super::sink::{Finding, Sink, Span};
@@ -17,7 +17,7 @@ const ID_MAX: usize = 256;
 /// A hash map of texts that is fast and the same on every run.
 pub(super) type TextMap<K, V> = HashMap<K, V, BuildHasherDefault<TextHasher>>;
 
-/// Hashes texts with XXH3.
+/// Hashes texts with rapidhash.
 #[derive(Default)]
 pub(super) struct TextHasher(u64);
 
@@ -234,7 +234,7 @@ fn shown(letter: char) -> String {
 
 impl Hasher for TextHasher {
     fn write(&mut self, bytes: &[u8]) {
-        self.0 = xxh3_64_with_seed(bytes, self.0);
+        self.0 = (self.0 ^ rapidhash_v3(bytes)).wrapping_mul(0x9e37_79b9_7f4a_7c15);
     }
 
     fn write_u8(&mut self, byte: u8) {

@@ -6,26 +6,23 @@ use std::sync::Arc;
 use foldhash::fast::FixedState;
 use hashbrown::HashTable;
 
-/// Lists end to end: list `n` is `items[starts[n]..starts[n + 1]]`. `None`: no list has the number.
+/// The list at `id`: a length and so many members. They lie together, so that a list is one fetch.
+/// `None`: no list lies there.
 #[inline]
-pub(crate) fn find<'t>(starts: &[u32], items: &'t [u32], id: u32) -> Option<&'t [u32]> {
-    let id = id as usize;
-    match (starts.get(id), starts.get(id + 1)) {
-        (Some(&start), Some(&end)) => items.get(start as usize..end as usize).or(Some(&[])),
-        _ => None,
-    }
+pub(crate) fn find(lists: &[u32], id: u32) -> Option<&[u32]> {
+    let (length, rest) = lists.get(id as usize..)?.split_first()?;
+    rest.get(..*length as usize)
 }
 
 /// As [`find`]; empty where there is no such list.
 #[inline]
-pub(crate) fn list<'t>(starts: &[u32], items: &'t [u32], id: u32) -> &'t [u32] {
-    find(starts, items, id).unwrap_or(&[])
+pub(crate) fn list(lists: &[u32], id: u32) -> &[u32] {
+    find(lists, id).unwrap_or(&[])
 }
 
 /// Gathers lists; list 0 is the empty one.
 pub(super) struct Lists {
-    starts: Vec<u32>,
-    items: Vec<u32>,
+    lists: Vec<u32>,
     /// Numbers of lists, found by what the lists hold, each with its hash: a list itself, which
     /// lies somewhere in memory, is looked at only if it is most likely the one.
     places: HashTable<(u32, u32)>,
@@ -39,8 +36,7 @@ impl Lists {
 
     pub(super) fn new() -> Self {
         Self {
-            starts: vec![0, 0],
-            items: Vec::new(),
+            lists: vec![0],
             places: HashTable::new(),
             hasher: FixedState::default(),
         }
@@ -52,19 +48,18 @@ impl Lists {
             return Self::EMPTY;
         }
         let Self {
-            starts,
-            items,
+            lists,
             places,
             hasher,
         } = self;
         let hash = hasher.hash_one(members) as u32;
-        let is = |&(other, id): &(u32, u32)| other == hash && list(starts, items, id) == members;
+        let is = |&(other, id): &(u32, u32)| other == hash && list(lists, id) == members;
         if let Some(&(_, id)) = places.find(spread(hash), is) {
             return id;
         }
-        let id = starts.len() as u32 - 1;
-        items.extend_from_slice(members);
-        starts.push(items.len() as u32);
+        let id = lists.len() as u32;
+        lists.push(members.len() as u32);
+        lists.extend_from_slice(members);
         places.insert_unique(spread(hash), (hash, id), |&(hash, _)| spread(hash));
         id
     }
@@ -77,11 +72,11 @@ impl Lists {
     }
 
     pub(super) fn get(&self, id: u32) -> &[u32] {
-        list(&self.starts, &self.items, id)
+        list(&self.lists, id)
     }
 
-    pub(super) fn finish(self) -> (Arc<[u32]>, Arc<[u32]>) {
-        (self.starts.into(), self.items.into())
+    pub(super) fn finish(self) -> Arc<[u32]> {
+        self.lists.into()
     }
 }
 

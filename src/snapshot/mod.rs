@@ -159,9 +159,15 @@ impl Snapshot {
         strings::text(&self.heap, StrId(id))
     }
 
+    /// Whether the text at `id` is this one.
+    #[inline]
+    pub(crate) fn text_is(&self, id: u32, text: &str) -> bool {
+        strings::is(&self.heap, StrId(id), text)
+    }
+
     #[inline]
     pub(crate) fn list(&self, id: u32) -> &[u32] {
-        match lists::find(&self.tables.list_starts, &self.tables.list_items, id) {
+        match lists::find(&self.tables.lists, id) {
             Some(list) => list,
             None => self.supposed_list(id),
         }

@@ -3,7 +3,7 @@
 //! Open addressing with linear probing over a power of two of slots, at most three quarters of them
 //! taken. Keys come from policy files alone, so that no request can make a probe long.
 
-use xxhash_rust::xxh3::xxh3_64_with_seed;
+use rapidhash::v3::{DEFAULT_RAPID_SECRETS, rapidhash_v3_nano_inline};
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
 use super::strings::{self, StrId};
@@ -48,9 +48,13 @@ impl Kind {
     }
 }
 
+/// The kind's number times this is spread over all bits (the golden ratio's).
+const SPREAD: u64 = 0x9e37_79b9_7f4a_7c15;
+
 #[inline]
 fn hash(kind: Kind, name: &str) -> u64 {
-    xxh3_64_with_seed(name.as_bytes(), u64::from(kind.0))
+    let of_name = rapidhash_v3_nano_inline::<true, false>(name.as_bytes(), &DEFAULT_RAPID_SECRETS);
+    of_name ^ u64::from(kind.0).wrapping_mul(SPREAD)
 }
 
 /// The number of this name, if it is one of this kind.

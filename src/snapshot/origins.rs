@@ -102,21 +102,20 @@ pub(crate) const GIVEN_TEAM: u32 = 2;
 tables::tables! {
     /// The tables of origins, numbered on from those that decide.
     Origins;
-    34 origins: OriginsRow,
-    35 origin_texts: u8,
-    36 origin_list_starts: u32,
-    37 origin_list_items: u32,
-    38 files: FileRow,
-    39 role_origins: RoleOriginRow,
-    40 said: SaidRow,
-    41 given: GivenRow,
-    42 user_origins: UserOriginRow,
-    43 project_origins: ProjectOriginRow,
-    44 team_origins: TeamOriginRow,
+    33 origins: OriginsRow,
+    34 origin_texts: u8,
+    35 origin_lists: u32,
+    36 files: FileRow,
+    37 role_origins: RoleOriginRow,
+    38 said: SaidRow,
+    39 given: GivenRow,
+    40 user_origins: UserOriginRow,
+    41 project_origins: ProjectOriginRow,
+    42 team_origins: TeamOriginRow,
     /// For each permission the scopes that the action offers.
-    45 offered: u8,
+    43 offered: u8,
     /// For each group 1: it has a shift.
-    46 group_shifts: u8,
+    44 group_shifts: u8,
 }
 
 /// A line of a file.
@@ -151,12 +150,7 @@ pub(crate) struct Assigned {
 
 impl Snapshot {
     fn origin_list(&self, id: u32) -> &[u32] {
-        let Origins {
-            origin_list_starts: starts,
-            origin_list_items: items,
-            ..
-        } = &self.origins;
-        lists::list(starts, items, id)
+        lists::list(&self.origins.origin_lists, id)
     }
 
     fn origin_text(&self, text: Span) -> &str {

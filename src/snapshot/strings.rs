@@ -6,6 +6,7 @@ use std::sync::Arc;
 use foldhash::fast::FixedState;
 
 use super::CompileError;
+use crate::model::same;
 
 /// A text's place in the heap.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -37,7 +38,9 @@ pub(crate) fn is(heap: &str, id: StrId, name: &str) -> bool {
     };
     let length = usize::from(a) | usize::from(b) << 7 | usize::from(c) << 14;
     let start = start + PREFIX_BYTES;
-    length == name.len() && heap.as_bytes().get(start..start + length) == Some(name.as_bytes())
+    length == name.len()
+        && (heap.as_bytes().get(start..start + length))
+            .is_some_and(|text| same(text, name.as_bytes()))
 }
 
 /// Gathers texts into a heap; equal texts share a place.

@@ -154,14 +154,14 @@ impl Making<'_> {
     fn list(&mut self, mut members: Vec<u32>) -> u32 {
         members.sort_unstable();
         members.dedup();
-        let before = self.base.tables.list_starts.len().saturating_sub(1);
+        let before = self.base.tables.lists.len();
         self.lists.push(members);
         (before + self.lists.len() - 1) as u32
     }
 
     /// What a list holds, made here or there.
     fn members(&self, id: u32) -> &[u32] {
-        let before = self.base.tables.list_starts.len().saturating_sub(1);
+        let before = self.base.tables.lists.len();
         match (id as usize).checked_sub(before) {
             Some(own) => self.lists.get(own).map_or(&[], Vec::as_slice),
             None => self.base.list(id),
@@ -432,7 +432,7 @@ impl Snapshot {
 
     #[cold]
     pub(super) fn supposed_list(&self, id: u32) -> &[u32] {
-        let before = self.tables.list_starts.len().saturating_sub(1);
+        let before = self.tables.lists.len();
         let own = (id as usize).checked_sub(before);
         let lists = self.supposed.as_ref().map(|supposed| &supposed.lists);
         let list = own.and_then(|own| lists?.get(own));

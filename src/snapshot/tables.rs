@@ -144,7 +144,8 @@ rows! {
         on_shift: u32,
         reserved: u32,
     }
-    /// A user.
+    /// A user. One row is one fetch.
+    #[repr(align(64))]
     UserRow {
         id: u32,
         active: u32,
@@ -168,6 +169,7 @@ rows! {
         shift_plan: u32,
         /// Node of the stored properties, or none.
         properties: u32,
+        reserved: [u32; 3],
     }
     /// A department.
     DepartmentRow {
@@ -185,7 +187,8 @@ rows! {
         departments: u32,
         teams: u32,
     }
-    /// A registered object.
+    /// A registered object. One row is one fetch.
+    #[repr(align(32))]
     ObjectRow {
         kind: u32,
         id: u32,
@@ -458,36 +461,35 @@ tables! {
     Tables;
     2 meta: MetaRow,
     3 names: Slot,
-    4 list_starts: u32,
-    5 list_items: u32,
-    6 types: TypeRow,
-    7 permissions: PermissionRow,
-    8 requires: RequireRow,
-    9 roles: RoleRow,
+    4 lists: u32,
+    5 types: TypeRow,
+    6 permissions: PermissionRow,
+    7 requires: RequireRow,
+    8 roles: RoleRow,
     /// A cell for each role and permission: scopes, `CELL_DENY`, `CELL_CONDITIONAL`.
-    10 role_cells: u8,
-    11 conditional: ConditionalRow,
-    12 role_sets: RoleSetRow,
+    9 role_cells: u8,
+    10 conditional: ConditionalRow,
+    11 role_sets: RoleSetRow,
     /// A cell for each role set and permission: its roles' cells united.
-    13 role_set_cells: u8,
-    14 limited: LimitedRow,
-    15 users: UserRow,
-    16 departments: DepartmentRow,
-    17 groups: NamedRow,
-    18 projects: NamedRow,
-    19 objects: ObjectRow,
-    20 members: MembersRow,
-    21 nodes: NodeRow,
-    22 members_of_nodes: MemberRow,
-    23 conditions: ConditionRow,
-    24 tests: TestRow,
-    25 paths: PathRow,
-    26 operands: OperandRow,
-    27 networks: NetworkRow,
-    28 shift_plans: ShiftPlanRow,
-    29 shifts: ShiftRow,
-    30 turns: TurnRow,
-    31 days_off: i32,
-    32 offsets: OffsetRow,
-    33 expectations: ExpectationRow,
+    12 role_set_cells: u8,
+    13 limited: LimitedRow,
+    14 users: UserRow,
+    15 departments: DepartmentRow,
+    16 groups: NamedRow,
+    17 projects: NamedRow,
+    18 objects: ObjectRow,
+    19 members: MembersRow,
+    20 nodes: NodeRow,
+    21 members_of_nodes: MemberRow,
+    22 conditions: ConditionRow,
+    23 tests: TestRow,
+    24 paths: PathRow,
+    25 operands: OperandRow,
+    26 networks: NetworkRow,
+    27 shift_plans: ShiftPlanRow,
+    28 shifts: ShiftRow,
+    29 turns: TurnRow,
+    30 days_off: i32,
+    31 offsets: OffsetRow,
+    32 expectations: ExpectationRow,
 }

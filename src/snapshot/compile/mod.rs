@@ -210,7 +210,7 @@ impl<'p> Builder<'p> {
     fn finish(mut self) -> Result<(Arc<str>, Tables), CompileError> {
         self.texts.values.finish(&mut self.tables);
         self.conditions.finish(&mut self.tables);
-        (self.tables.list_starts, self.tables.list_items) = self.lists.finish();
+        self.tables.lists = self.lists.finish();
         let mut large = Ok(());
         self.tables.for_each(|_, name, row_bytes, bytes| {
             let rows = bytes.len() / row_bytes;

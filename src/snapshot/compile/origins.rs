@@ -146,15 +146,13 @@ impl<'p> Builder<'p> {
             .collect();
         let mut given = gathered.given;
         given.sort_by_key(|row| (row.kind, row.to));
-        let (starts, items) = gathered.lists.finish();
         Origins {
             origins: [OriginsRow {
                 users_file: gathered.users_file,
             }]
             .into(),
             origin_texts: gathered.texts.into_bytes().into(),
-            origin_list_starts: starts,
-            origin_list_items: items,
+            origin_lists: gathered.lists.finish(),
             files,
             role_origins,
             said,

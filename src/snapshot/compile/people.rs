@@ -103,6 +103,7 @@ impl Maker<'_> {
             limited: lists.intern_set(&mut self.held.limited),
             shift_plan: shift.map_or(NONE, |plan| self.holdings.plan(plan)),
             properties: NONE,
+            reserved: [0; 3],
         }
     }
 
