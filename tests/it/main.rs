@@ -8,6 +8,8 @@
     reason = "tests and benches fail by panicking"
 )]
 
+/// Valid JSON that no one in their senses sends.
+mod absurd;
 /// What may stop an activation, and what is said of it.
 mod activation;
 /// The admin listener.

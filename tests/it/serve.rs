@@ -8,7 +8,7 @@ use crate::fixture::{Tree, company, users};
 use crate::service::{Answer, CHECK, Client, check, request};
 
 /// `callgate serve` as a process over a policy tree.
-struct Process {
+pub(crate) struct Process {
     child: Child,
     said: Lines<BufReader<ChildStdout>>,
     address: String,
@@ -16,7 +16,7 @@ struct Process {
 }
 
 impl Process {
-    fn start(tree: &Tree) -> Self {
+    pub(crate) fn start(tree: &Tree) -> Self {
         let mut child = Command::new(env!("CARGO_BIN_EXE_callgate"))
             .arg("serve")
             .arg(tree.path())
@@ -40,8 +40,21 @@ impl Process {
         }
     }
 
-    fn line(&mut self) -> String {
+    pub(crate) fn line(&mut self) -> String {
         self.said.next().unwrap().unwrap()
+    }
+
+    /// Where it decides.
+    pub(crate) fn address(&self) -> &str {
+        &self.address
+    }
+
+    /// Bytes of memory that it holds.
+    pub(crate) fn resident_bytes(&self) -> u64 {
+        let metrics = self.admin("GET", "/metrics", "").body;
+        let mut lines = metrics.lines();
+        let told = lines.find_map(|line| line.strip_prefix("process_resident_memory_bytes "));
+        told.unwrap().parse::<f64>().unwrap() as u64
     }
 
     fn admin(&self, method: &str, path: &str, body: &str) -> Answer {

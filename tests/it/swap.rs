@@ -11,8 +11,9 @@ use callgate::source::{Outcome, ReloadOptions, Settings};
 
 use crate::fixture::{Running, Tree, USERS, company, settings, users};
 
-/// What the page promises; these companies compile in no time.
-const LIVE: Duration = Duration::from_secs(1);
+/// The page promises a second, and these companies compile in no time; twice that much is for a
+/// machine whose cores are taken by others.
+const LIVE: Duration = Duration::from_secs(3);
 
 /// Without the system's hints, as on a network file system.
 fn polling() -> Settings {
