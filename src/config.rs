@@ -5,6 +5,7 @@
 //! ready for use.
 
 mod address;
+mod decision_log;
 mod public_url;
 mod raw;
 
@@ -15,6 +16,7 @@ use std::str::FromStr;
 use std::time::Duration;
 
 pub use address::Address;
+pub use decision_log::{DecisionLog, LogPath, LogPlace, LogSink, WhenFull};
 pub use public_url::PublicUrl;
 pub use raw::{Mistake, Origin, RawConfig, SETTINGS, Setting};
 
@@ -84,6 +86,8 @@ pub struct Config {
     pub poll_interval: Duration,
     /// How much the service takes on.
     pub limits: Limits,
+    /// Where decisions are logged, and how; by default nowhere.
+    pub decision_log: Option<DecisionLog>,
     /// How log lines are written.
     pub log_format: LogFormat,
     /// What is logged: a level, or directives as of `tracing`'s `EnvFilter`.
@@ -180,6 +184,7 @@ impl Config {
             max_loss: read.one("max-loss", share, || DEFAULT_MAX_LOSS),
             poll_interval: read.one("poll-interval", duration, || DEFAULT_POLL_INTERVAL),
             limits: read.limits(),
+            decision_log: read.decision_log(),
             log_format: read.one("log-format", log_format, || LogFormat::Text),
             log_level: read.one("log-level", log_level, || DEFAULT_LOG_LEVEL.to_owned()),
         };
@@ -266,6 +271,39 @@ impl<'r> Reader<'r> {
             idle_timeout: self.one("idle-timeout", duration, || default.idle_timeout),
             drain_timeout: self.one("drain-timeout", duration, || default.drain_timeout),
         }
+    }
+
+    /// All of it is read, also where the log is off, for its mistakes.
+    fn decision_log(&mut self) -> Option<DecisionLog> {
+        let sink = self.one("decision-log", decision_log::sink, || None);
+        let log = DecisionLog {
+            sink: sink.clone().unwrap_or(LogSink::Stdout),
+            include: self.many("decision-log-include", decision_log::include),
+            mask: self.many("decision-log-mask", decision_log::mask),
+            allows: self.one("decision-log-allows", share, || 1.0),
+            when_full: self.one("decision-log-when-full", decision_log::when_full, || {
+                WhenFull::Drop
+            }),
+            queue_bytes: self.one("decision-log-queue", decision_log::size, || {
+                decision_log::DEFAULT_QUEUE
+            }),
+            flush: self.one("decision-log-flush", duration, || {
+                decision_log::DEFAULT_FLUSH
+            }),
+            rotate_bytes: self.one("decision-log-rotate-size", decision_log::size, || {
+                decision_log::DEFAULT_ROTATE_SIZE
+            }) as u64,
+            rotate_keep: self.one("decision-log-rotate-keep", decision_log::keep, || {
+                decision_log::DEFAULT_ROTATE_KEEP
+            }),
+            buffer_bytes: self.one("decision-log-buffer", decision_log::size, || {
+                decision_log::DEFAULT_BUFFER
+            }),
+            retry: self.one("decision-log-retry", duration, || {
+                decision_log::DEFAULT_RETRY
+            }),
+        };
+        sink.is_some().then_some(log)
     }
 
     fn default_company_is_served(&mut self, config: &Config) {

@@ -24,6 +24,7 @@
 //! | [`companies`] | company → the snapshot that now decides | read files, know of HTTP |
 //! | [`source`] | where snapshots come from; activation | know of HTTP |
 //! | [`server`] | listeners, wire types, admin | read policies |
+//! | [`journal`] | the decision log: queues, lines, where they go | wait where a decision is made |
 //! | [`telemetry`] | metrics | hold what could name a person |
 //! | [`config`] | flags, variables and file → settings | read policies |
 //! | [`cli`] | one file a subcommand | decide |
@@ -48,6 +49,7 @@ pub mod cli;
 pub mod companies;
 pub mod config;
 pub mod decide;
+pub mod journal;
 pub mod model;
 #[doc(hidden)]
 pub mod oracle;

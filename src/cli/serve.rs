@@ -10,7 +10,8 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use super::terminal::{Exit, complain};
 use crate::companies::Companies;
-use crate::config::{Address, Config, LogFormat, OnFailedTests, RawConfig};
+use crate::config::{Address, Config, LogFormat, LogSink, OnFailedTests, RawConfig};
+use crate::journal::Journal;
 use crate::server::{Listener, Readiness, ReloadHandle, Server};
 use crate::source::{FailedTests, LoadObserver, Outcome, ReloadOptions, Settings, Watcher};
 use crate::telemetry::{Metrics, init_log};
@@ -84,6 +85,8 @@ pub(crate) struct Args {
     /// From the signal to stop to the end, at most [default: 10s]
     #[arg(long, value_name = "TIME")]
     drain_timeout: Option<String>,
+    #[command(flatten)]
+    decision_log: DecisionLogArgs,
     /// How log lines are written: text or json [default: text]
     #[arg(long, value_name = "FORMAT")]
     log_format: Option<String>,
@@ -92,8 +95,49 @@ pub(crate) struct Args {
     log_level: Option<String>,
 }
 
+/// Arguments of the decision log.
+#[derive(Debug, clap::Args)]
+struct DecisionLogArgs {
+    /// Where decisions are logged: off, stdout, file:PATH or http://… [default: off]
+    #[arg(long, value_name = "WHERE")]
+    decision_log: Option<String>,
+    /// A property that a line tells, such as resource.properties.queue; repeatable [default: none]
+    #[arg(long, value_name = "PATH")]
+    decision_log_include: Vec<String>,
+    /// What is replaced in a line, such as subject.id; repeatable [default: nothing]
+    #[arg(long, value_name = "PATH")]
+    decision_log_mask: Vec<String>,
+    /// The share of allows that are logged; denies all are [default: 1]
+    #[arg(long, value_name = "SHARE")]
+    decision_log_allows: Option<String>,
+    /// What a decision does that finds no room: drop its line, or deny, with 503 [default: drop]
+    #[arg(long, value_name = "WHAT")]
+    decision_log_when_full: Option<String>,
+    /// What may wait for the writer, of each thread that decides [default: 1MiB]
+    #[arg(long, value_name = "SIZE")]
+    decision_log_queue: Option<String>,
+    /// From one time that lines are handed over to the next [default: 100ms]
+    #[arg(long, value_name = "TIME")]
+    decision_log_flush: Option<String>,
+    /// Size of a file before the next is begun [default: 100MiB]
+    #[arg(long, value_name = "SIZE")]
+    decision_log_rotate_size: Option<String>,
+    /// Files that are kept besides the one that is written [default: 5]
+    #[arg(long, value_name = "N")]
+    decision_log_rotate_keep: Option<String>,
+    /// What may wait for the collector, compressed [default: 16MiB]
+    #[arg(long, value_name = "SIZE")]
+    decision_log_buffer: Option<String>,
+    /// How long lines are kept for a collector that does not take them [default: 5m]
+    #[arg(long, value_name = "TIME")]
+    decision_log_retry: Option<String>,
+}
+
 /// What the demo company allows.
 const DEMO_CHECK: &str = r#"{"subject":{"type":"user","id":"olga"},"action":{"name":"listen"},"resource":{"type":"call","id":"c1","properties":{"queue":"bank-in"}}}"#;
+
+/// How long the end waits for the decision log's last lines to be written or acknowledged.
+const LOG_TIME: Duration = Duration::from_secs(5);
 
 /// Counts what comes of loads.
 struct CountLoads(Arc<Metrics>);
@@ -151,6 +195,18 @@ fn gather(args: Args) -> RawConfig {
     raw.flag("body-timeout", args.body_timeout);
     raw.flag("idle-timeout", args.idle_timeout);
     raw.flag("drain-timeout", args.drain_timeout);
+    let log = args.decision_log;
+    raw.flag("decision-log", log.decision_log);
+    raw.flag("decision-log-include", log.decision_log_include);
+    raw.flag("decision-log-mask", log.decision_log_mask);
+    raw.flag("decision-log-allows", log.decision_log_allows);
+    raw.flag("decision-log-when-full", log.decision_log_when_full);
+    raw.flag("decision-log-queue", log.decision_log_queue);
+    raw.flag("decision-log-flush", log.decision_log_flush);
+    raw.flag("decision-log-rotate-size", log.decision_log_rotate_size);
+    raw.flag("decision-log-rotate-keep", log.decision_log_rotate_keep);
+    raw.flag("decision-log-buffer", log.decision_log_buffer);
+    raw.flag("decision-log-retry", log.decision_log_retry);
     raw.flag("log-format", args.log_format);
     raw.flag("log-level", args.log_level);
     let variables = std::env::vars_os();
@@ -175,6 +231,7 @@ fn serve(config: &Config) -> io::Result<()> {
         .build_local(LocalOptions::default())?;
     control.block_on(async {
         let (listen, admin) = bind(config)?;
+        let journal = journal(config)?;
         announce(&listen, &admin)?;
         let companies = Arc::new(Companies::default());
         let results = Outcome::ALL.map(Outcome::code);
@@ -209,6 +266,7 @@ fn serve(config: &Config) -> io::Result<()> {
             companies: Arc::clone(&companies),
             default_company: config.default_company.clone(),
             public_url: config.public_url.clone(),
+            journal: journal.clone(),
             metrics,
             readiness: Arc::clone(&readiness),
             reload,
@@ -223,10 +281,33 @@ fn serve(config: &Config) -> io::Result<()> {
         });
         let stop = stop_signal()?;
         let served = server.run(listen, admin, stop).await;
+        if let Some(journal) = journal {
+            journal.finish(LOG_TIME);
+        }
         // It may be in the middle of a compilation; nothing is lost when that ends with us.
         watcher.handle().shutdown();
         served
     })
+}
+
+/// The decision log, if there is to be one, with a pen for each thread that decides.
+fn journal(config: &Config) -> io::Result<Option<Arc<Journal>>> {
+    let Some(told) = &config.decision_log else {
+        return Ok(None);
+    };
+    let threads = config.workers.get() + config.pool_threads.get();
+    let journal = Arc::new(Journal::start(told, threads)?);
+    if matches!(told.sink, LogSink::File(_)) {
+        // Who moves log files away is used to say so by this signal, which would else end us. It is
+        // not needed: the writer looks for itself.
+        let (mut moved, journal) = (signal(SignalKind::hangup())?, Arc::clone(&journal));
+        tokio::task::spawn_local(async move {
+            while moved.recv().await.is_some() {
+                journal.reopen();
+            }
+        });
+    }
+    Ok(Some(journal))
 }
 
 fn bind(config: &Config) -> io::Result<(Vec<Listener>, Listener)> {

@@ -137,3 +137,59 @@ fn every_setting_has_its_variable_and_key() {
     assert_eq!(setting.variable(), "CALLGATE_MAX_LOSS");
     assert_eq!(setting.key(), "max_loss");
 }
+
+#[test]
+fn the_decision_log_is_off_until_it_is_told_where_to_go() {
+    assert!(read(&[], &[], "").unwrap().decision_log.is_none());
+    let told = |sink| {
+        let flags = [("decision-log", sink), ("decision-log-queue", "2MiB")];
+        read(&flags, &[], "").unwrap().decision_log
+    };
+    let log = told("file:/var/log/decisions.log").unwrap();
+    assert_eq!(log.sink, LogSink::File("/var/log/decisions.log".into()));
+    assert_eq!((log.queue_bytes, log.allows), (2 << 20, 1.0));
+    assert_eq!(log.when_full, WhenFull::Drop);
+    assert_eq!(told("stdout").unwrap().sink, LogSink::Stdout);
+    assert!(told("off").is_none());
+    let collector = told("http://127.0.0.1:8080/logs").unwrap().sink;
+    assert!(matches!(collector, LogSink::Collector(url) if url.path() == "/logs"));
+}
+
+#[test]
+fn mistakes_about_the_decision_log_are_told_though_it_is_off() {
+    let flags = [
+        ("decision-log-include", "subject.id"),
+        ("decision-log-mask", "subjects"),
+        ("decision-log-allows", "2"),
+        ("decision-log-when-full", "wait"),
+        ("decision-log-queue", "1KiB"),
+        ("decision-log-rotate-size", "10MB"),
+        ("decision-log-rotate-keep", "-1"),
+        ("decision-log-flush", "0s"),
+    ];
+    let mistakes = read(&flags, &[], "").unwrap_err();
+    assert_eq!(mistakes.len(), flags.len(), "{mistakes:#?}");
+    for sink in ["https://logs.example/x", "file:", "syslog", "ftp://x/y"] {
+        let mistakes = read(&[("decision-log", sink)], &[], "").unwrap_err();
+        assert!(mistakes[0].starts_with("--decision-log: "), "{mistakes:?}");
+    }
+}
+
+#[test]
+fn paths_into_a_line_are_as_they_stand_in_it() {
+    let file = "[serve]\ndecision_log = 'stdout'\n\
+        decision_log_include = ['context', 'resource.properties.queue']\n\
+        decision_log_mask = ['caller', 'context.device.serial']\n";
+    let log = read(&[], &[], file).unwrap().decision_log.unwrap();
+    assert_eq!(log.include[1].names, ["queue"]);
+    assert_eq!(log.mask[1].place, LogPlace::Context);
+    assert_eq!(log.mask[1].names, ["device", "serial"]);
+    for path in ["contexts", "context..a", "caller.x", "resource.kind", ""] {
+        assert!(
+            read(&[("decision-log-mask", path)], &[], "").is_err(),
+            "{path}"
+        );
+    }
+    let deep = [("decision-log-include", "context.device.serial")];
+    assert!(read(&deep, &[], "").is_err());
+}

@@ -225,7 +225,10 @@ impl Admin {
 
     fn metrics(&self) -> Page {
         let now = SystemTime::now();
-        let more = company_metrics::families(&self.shared.companies, now);
+        let mut more = company_metrics::families(&self.shared.companies, now);
+        if let Some(journal) = &self.shared.journal {
+            more.extend(journal.families());
+        }
         match self.shared.metrics.text(more) {
             Ok(text) => Page {
                 kind: METRICS,

@@ -6,13 +6,13 @@ use hyper::body::{Bytes, Incoming};
 use hyper::header::{CONTENT_TYPE, HeaderMap};
 
 use super::body::{self, BodyError};
-use super::desk::{Desk, reach};
+use super::desk::{Asked, Desk, reach};
 use super::evaluation::{EvaluationRequest, Parts, asks_to_explain, names_generation};
 use super::respond::{Answer, Refusal, RefusalCode};
+use super::trail::Trail;
 use super::worker::Worker;
 use crate::decide::{self, Explanation};
 use crate::model::Timestamp;
-use crate::snapshot::Snapshot;
 use crate::telemetry::{Api, Code};
 
 /// A request's body, read and said to be JSON, or why it is not taken.
@@ -32,8 +32,7 @@ pub(super) enum Explain {
 /// Decides checks of one request: with one snapshot, at one time.
 pub(super) struct Asker<'s> {
     pub(super) desk: &'s Desk,
-    pub(super) api: Api,
-    pub(super) snapshot: &'s Snapshot,
+    pub(super) asked: Asked<'s, 's>,
     /// The snapshot's generation, or an older one.
     pub(super) generation: Option<u64>,
     pub(super) explain: Explain,
@@ -50,12 +49,16 @@ pub(super) struct Outcome {
 
 impl Asker<'_> {
     /// Decides one check: alone or as an item of a batch, it is the same.
-    pub(super) fn decide(&self, parts: Parts<'_, '_>) -> Result<Outcome, Refusal> {
+    pub(super) fn decide(
+        &self,
+        parts: Parts<'_, '_>,
+        item: Option<u32>,
+    ) -> Result<Outcome, Refusal> {
         let check = parts.check(self.now)?;
         reach(self.generation, check.min_generation)?;
-        let reason = self.desk.decide(self.api, self.snapshot, check.query());
+        let reason = self.desk.decide(&self.asked, item, check.query())?;
         let explained = check.explain || self.explain == Explain::Always;
-        let explanation = explained.then(|| decide::explain(self.snapshot, check.query()));
+        let explanation = explained.then(|| decide::explain(self.asked.snapshot, check.query()));
         Ok(Outcome {
             allowed: reason.allows(),
             explanation,
@@ -64,11 +67,11 @@ impl Asker<'_> {
 
     /// Decides one check, and answers.
     pub(super) fn answer(&self, parts: Parts<'_, '_>) -> Result<Answer, Refusal> {
-        let outcome = self.decide(parts)?;
+        let outcome = self.decide(parts, None)?;
         Ok(match &outcome.explanation {
             None => Answer::decision(outcome.allowed),
             Some(explanation) => {
-                Answer::explained(outcome.allowed, explanation, self.snapshot.revision())
+                Answer::explained(outcome.allowed, explanation, self.asked.snapshot.revision())
             }
         })
     }
@@ -77,6 +80,7 @@ impl Asker<'_> {
 /// Answers an evaluation for the company that the path names, or for the one there is.
 pub(super) async fn evaluation(
     worker: &Worker,
+    trail: Option<Trail>,
     company: Option<&str>,
     headers: &HeaderMap,
     body: &mut Incoming,
@@ -87,22 +91,32 @@ pub(super) async fn evaluation(
     };
     let (desk, api) = (worker.desk(), Api::Evaluation);
     // From here on nothing waits; so a bug can be caught here, and its request alone pays for it.
-    let here = desk.caught(|| evaluate(desk, api, company, &said, Explain::Elsewhere));
+    let here = desk.caught(|| {
+        evaluate(
+            desk,
+            api,
+            trail.as_ref(),
+            company,
+            &said,
+            Explain::Elsewhere,
+        )
+    });
     match here {
         Some(answer) => answer,
-        None => on_pool(worker, api, company, said, Explain::IfAsked).await,
+        None => on_pool(worker, api, trail, company, said, Explain::IfAsked).await,
     }
 }
 
 /// Answers an evaluation with the steps that led to the decision.
 pub(super) async fn explain(
     worker: &Worker,
+    trail: Option<Trail>,
     company: Option<&str>,
     headers: &HeaderMap,
     body: &mut Incoming,
 ) -> Answer {
     match read(worker, headers, body).await {
-        Ok(said) => on_pool(worker, Api::Explain, company, said, Explain::Always).await,
+        Ok(said) => on_pool(worker, Api::Explain, trail, company, said, Explain::Always).await,
         Err(answer) => answer,
     }
 }
@@ -110,12 +124,22 @@ pub(super) async fn explain(
 async fn on_pool(
     worker: &Worker,
     api: Api,
+    trail: Option<Trail>,
     company: Option<&str>,
     said: Said,
     explain: Explain,
 ) -> Answer {
     let company = company.map(str::to_owned);
-    let question = move |desk: &Desk| evaluate(desk, api, company.as_deref(), &said, explain);
+    let question = move |desk: &Desk| {
+        evaluate(
+            desk,
+            api,
+            trail.as_ref(),
+            company.as_deref(),
+            &said,
+            explain,
+        )
+    };
     worker.pool().ask(question).await
 }
 
@@ -124,6 +148,7 @@ async fn on_pool(
 fn evaluate(
     desk: &Desk,
     api: Api,
+    trail: Option<&Trail>,
     company: Option<&str>,
     said: &Said,
     explain: Explain,
@@ -141,8 +166,11 @@ fn evaluate(
     Some(desk.answer(company, |snapshot| {
         let asker = Asker {
             desk,
-            api,
-            snapshot,
+            asked: Asked {
+                api,
+                trail,
+                snapshot,
+            },
             generation,
             explain,
             now,

@@ -8,11 +8,12 @@ use hyper::header::HeaderMap;
 use serde::de::{MapAccess, SeqAccess};
 
 use super::authzen::{self, Asker, Explain, Said};
-use super::desk::Desk;
+use super::desk::{self, Desk};
 use super::evaluation::{EvaluationRequest, Parts, asks_to_explain, names_generation};
 use super::expect::{self, optional, wrong};
 use super::json::{Member, Name, Names, Read, Shape, Text, put, shorten, skip_items};
 use super::respond::{Answer, Decisions, Refusal, RefusalCode};
+use super::trail::Trail;
 use super::worker::Worker;
 use crate::config::BATCH_ITEMS_MAX;
 use crate::model::Timestamp;
@@ -71,6 +72,7 @@ enum Asked<'r, 'a> {
 /// Answers a batch for the company that the path names, or for the one there is.
 pub(super) async fn evaluations(
     worker: &Worker,
+    trail: Option<Trail>,
     company: Option<&str>,
     headers: &HeaderMap,
     body: &mut Incoming,
@@ -81,13 +83,16 @@ pub(super) async fn evaluations(
     };
     if !said.as_ref().is_ok_and(|body| is_large(body)) {
         let desk = worker.desk();
-        let here = desk.caught(|| answer(desk, company, &said, Explain::Elsewhere));
+        let here = desk.caught(|| answer(desk, trail.as_ref(), company, &said, Explain::Elsewhere));
         if let Some(answer) = here {
             return answer;
         }
     }
     let company = company.map(str::to_owned);
-    let question = move |desk: &Desk| answer(desk, company.as_deref(), &said, Explain::IfAsked);
+    let question = move |desk: &Desk| {
+        let company = company.as_deref();
+        answer(desk, trail.as_ref(), company, &said, Explain::IfAsked)
+    };
     worker.pool().ask(question).await
 }
 
@@ -98,7 +103,13 @@ fn is_large(body: &[u8]) -> bool {
 
 /// The request's one look at its company's snapshot, and all that is done with it. `None`: it is
 /// to be answered elsewhere.
-fn answer(desk: &Desk, company: Option<&str>, said: &Said, explain: Explain) -> Option<Answer> {
+fn answer(
+    desk: &Desk,
+    trail: Option<&Trail>,
+    company: Option<&str>,
+    said: &Said,
+    explain: Explain,
+) -> Option<Answer> {
     let request = said.as_deref().map_err(Clone::clone);
     let request = request.and_then(expect::body::<BatchRequest<'_>>);
     let asked = request.as_ref().map_err(Clone::clone);
@@ -113,8 +124,11 @@ fn answer(desk: &Desk, company: Option<&str>, said: &Said, explain: Explain) -> 
     Some(desk.answer(company, |snapshot| {
         let asker = Asker {
             desk,
-            api: Api::Evaluations,
-            snapshot,
+            asked: desk::Asked {
+                api: Api::Evaluations,
+                trail,
+                snapshot,
+            },
             generation,
             explain,
             now,
@@ -132,14 +146,14 @@ impl Batch<'_, '_> {
     /// Decides the items in their order, up to the one that stops the batch.
     fn decide(&self, asker: &Asker<'_>) -> Decisions {
         let mut decisions = Decisions::with_capacity(self.items.len());
-        for item in &self.items {
-            let outcome = asker.decide(item.parts_over(self.defaults));
+        for (at, item) in (0..).zip(&self.items) {
+            let outcome = asker.decide(item.parts_over(self.defaults), Some(at));
             match &outcome {
                 Err(refusal) => decisions.refused(refusal),
                 Ok(outcome) => match &outcome.explanation {
                     None => decisions.decision(outcome.allowed),
                     Some(explanation) => {
-                        let revision = asker.snapshot.revision();
+                        let revision = asker.asked.snapshot.revision();
                         decisions.explained(outcome.allowed, explanation, revision);
                     }
                 },

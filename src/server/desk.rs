@@ -1,15 +1,20 @@
 //! A desk: what answering takes, for one thread, a worker or one of the pool.
 
+use std::cell::RefCell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Instant;
 
+use hyper::header::{HeaderMap, HeaderValue};
+
 use super::page::Key;
 use super::respond::{Answer, Headers, Refusal, RefusalCode};
+use super::trail::{Trail, trace_parent};
 use super::{Readiness, Shared};
 use crate::companies::Current;
 use crate::config::{Limits, PublicUrl};
 use crate::decide;
+use crate::journal::{Entry, Full, Outcome, Pen};
 use crate::model::{Query, Reason};
 use crate::snapshot::Snapshot;
 use crate::telemetry::{Api, Code, Metrics, Shard};
@@ -19,6 +24,16 @@ pub(super) struct Desk {
     shared: Arc<Shared>,
     metrics: Arc<Shard>,
     headers: Headers,
+    /// With which decisions are logged, where they are.
+    pen: Option<RefCell<Pen>>,
+}
+
+/// Of which request a question is, and which snapshot it is asked of.
+#[derive(Clone, Copy)]
+pub(super) struct Asked<'r, 's> {
+    pub(super) api: Api,
+    pub(super) trail: Option<&'r Trail>,
+    pub(super) snapshot: &'s Snapshot,
 }
 
 // === impl Desk ===
@@ -26,10 +41,12 @@ pub(super) struct Desk {
 impl Desk {
     /// For the thread of this number, which counts in `metrics`.
     pub(super) fn new(shared: Arc<Shared>, metrics: Arc<Shard>, number: usize) -> Self {
+        let pen = shared.journal.as_ref().and_then(|journal| journal.pen());
         Self {
             shared,
             metrics,
             headers: Headers::new(number),
+            pen: pen.map(RefCell::new),
         }
     }
 
@@ -64,23 +81,59 @@ impl Desk {
         })
     }
 
-    /// Decides, counts it, and takes the time of a few.
+    /// Decides, logs and counts it; takes the time of a few, and of all that are logged.
     pub(super) fn decide<'s>(
         &self,
-        api: Api,
-        snapshot: &'s Snapshot,
+        asked: &Asked<'_, 's>,
+        item: Option<u32>,
         query: &Query<'_>,
-    ) -> Reason<'s> {
-        let reason = if self.metrics.samples_next() {
-            let began = Instant::now();
-            let reason = decide::check(snapshot, query);
-            self.metrics.decision_took(began.elapsed());
-            reason
-        } else {
-            decide::check(snapshot, query)
+    ) -> Result<Reason<'s>, Refusal> {
+        let sampled = self.metrics.samples_next();
+        let began = (sampled || asked.trail.is_some()).then(Instant::now);
+        let reason = decide::check(asked.snapshot, query);
+        if let Some(took) = began.map(|began| began.elapsed()) {
+            if sampled {
+                self.metrics.decision_took(took);
+            }
+            let nanos = u64::try_from(took.as_nanos()).unwrap_or(u64::MAX);
+            self.note(asked, item, query, Outcome::Decided(&reason, nanos))?;
+        }
+        self.metrics.decided(asked.api, &reason);
+        Ok(reason)
+    }
+
+    /// Logs what came of a question, where that is done. What cannot be logged and must be is
+    /// refused.
+    pub(super) fn note(
+        &self,
+        asked: &Asked<'_, '_>,
+        item: Option<u32>,
+        query: &Query<'_>,
+        outcome: Outcome<'_>,
+    ) -> Result<(), Refusal> {
+        let (Some(pen), Some(trail)) = (&self.pen, asked.trail) else {
+            return Ok(());
         };
-        self.metrics.decided(api, &reason);
-        reason
+        let entry = Entry {
+            api: asked.api.name(),
+            request_id: trail.request_id.as_bytes(),
+            item,
+            company: asked.snapshot.company(),
+            revision: asked.snapshot.revision(),
+            caller: None,
+            trace_id: trail.trace_id,
+            query,
+            outcome,
+        };
+        pen.borrow_mut().note(&entry).map_err(log_full)
+    }
+
+    /// What is needed to log the request's decisions; `None` where none are.
+    pub(super) fn trail(&self, headers: &HeaderMap, request_id: &HeaderValue) -> Option<Trail> {
+        self.pen.as_ref().map(|_| Trail {
+            request_id: request_id.clone(),
+            trace_id: trace_parent(headers).map(|parent| parent.trace_id),
+        })
     }
 
     /// Calls `read` with what stands for the company that is named, for the default one, or for
@@ -159,6 +212,12 @@ pub(super) fn reach(reached: Option<u64>, least: Option<u64>) -> Result<(), Refu
         Some(_) if reached < least => Err(not_reached()),
         _ => Ok(()),
     }
+}
+
+#[cold]
+fn log_full(_: Full) -> Refusal {
+    let message = "the decision log has no room, and no decision is given without its line";
+    Refusal::new(Code::Unavailable, RefusalCode::LogFull, message)
 }
 
 #[cold]

@@ -10,19 +10,20 @@ use serde::de::MapAccess;
 use serde_json::{Map, Value, json};
 
 use super::authzen::{self, Said};
-use super::desk::{Desk, reach};
+use super::desk::{Asked, Desk, reach};
 use super::evaluation::{EvaluationRequest, Sought, names_generation};
 use super::expect::{self, NO_PROPERTIES, optional};
 use super::json::{Member, Shape, Text, put, shorten};
 use super::respond::{Answer, Refusal, RefusalCode};
+use super::trail::Trail;
 use super::worker::Worker;
 use crate::decide::filter::sql::{Columns, Dialect};
 use crate::decide::filter::{
     Condition, Constant, Filter, FilterError, Objects, Operand, Rows, Term, filter,
 };
+use crate::journal::Outcome;
 use crate::model::{Properties, Timestamp};
-use crate::snapshot::Snapshot;
-use crate::telemetry::Code;
+use crate::telemetry::{Api, Code};
 
 /// A question as it came.
 #[derive(Debug)]
@@ -35,6 +36,7 @@ struct FilterRequest<'a> {
 /// Answers for the company that the path names, or for the one there is.
 pub(super) async fn filtered(
     worker: &Worker,
+    trail: Option<Trail>,
     company: Option<&str>,
     headers: &HeaderMap,
     body: &mut Incoming,
@@ -44,26 +46,37 @@ pub(super) async fn filtered(
         Err(answer) => return answer,
     };
     let company = company.map(str::to_owned);
-    let question = move |desk: &Desk| Some(answer(desk, company.as_deref(), &said));
+    let question = move |desk: &Desk| Some(answer(desk, trail.as_ref(), company.as_deref(), &said));
     worker.pool().ask(question).await
 }
 
 /// The request's one look at its company's snapshot, and all that is done with it.
-fn answer(desk: &Desk, company: Option<&str>, said: &Said) -> Answer {
+fn answer(desk: &Desk, trail: Option<&Trail>, company: Option<&str>, said: &Said) -> Answer {
     let request = said.as_deref().map_err(Clone::clone);
     let request = request.and_then(expect::body::<FilterRequest<'_>>);
     let awaits = (request.as_ref()).is_ok_and(|request| names_generation(request.question.parts()));
     let generation = awaits.then(|| desk.generation(company)).flatten();
     desk.answer(company, |snapshot| {
         let request = request.as_ref().map_err(Clone::clone)?;
-        request.answer(snapshot, generation)
+        let api = Api::Filter;
+        let asked = Asked {
+            api,
+            trail,
+            snapshot,
+        };
+        request.answer(desk, &asked, generation)
     })
 }
 
 // === impl FilterRequest ===
 
 impl FilterRequest<'_> {
-    fn answer(&self, snapshot: &Snapshot, generation: Option<u64>) -> Result<Answer, Refusal> {
+    fn answer(
+        &self,
+        desk: &Desk,
+        asked: &Asked<'_, '_>,
+        generation: Option<u64>,
+    ) -> Result<Answer, Refusal> {
         let now = Timestamp::from(SystemTime::now());
         // The id of a row is not looked at, as that of what is sought.
         let check = self
@@ -72,7 +85,9 @@ impl FilterRequest<'_> {
             .check_but(Some(Sought::Resource), now)?;
         let (columns, dialect) = (self.columns()?, self.dialect()?);
         reach(generation, check.min_generation)?;
-        let filter = filter(snapshot, check.query()).map_err(|error| refused(&error))?;
+        let query = check.query();
+        let filter = filter(asked.snapshot, query).map_err(|error| refused(&error))?;
+        desk.note(asked, None, query, Outcome::Filtered(verdict(&filter.rows)))?;
         Ok(Answer::filtered(&document(&filter, &columns, dialect)))
     }
 
@@ -144,15 +159,13 @@ fn refused(error: &FilterError) -> Refusal {
 #[must_use]
 pub fn document(filter: &Filter<'_>, columns: &Columns, dialect: Dialect) -> Value {
     let mut document = Map::new();
-    let mut tell = |name: &str, value: Value| document.insert(name.to_owned(), value);
-    match &filter.rows {
-        Rows::Always => tell("filter", json!("always")),
-        Rows::Never => tell("filter", json!("never")),
-        Rows::When(condition) => {
-            tell("filter", json!("when"));
-            tell("condition", tree(condition))
-        }
+    let mut tell = |name: &str, value: Value| {
+        document.insert(name.to_owned(), value);
     };
+    tell("filter", json!(verdict(&filter.rows)));
+    if let Rows::When(condition) = &filter.rows {
+        tell("condition", tree(condition));
+    }
     let Objects { allow, deny } = &filter.objects;
     if !allow.is_empty() || !deny.is_empty() {
         tell("objects", json!({ "allow": allow, "deny": deny }));
@@ -170,6 +183,15 @@ pub fn document(filter: &Filter<'_>, columns: &Columns, dialect: Dialect) -> Val
         }
     }
     Value::Object(document)
+}
+
+/// What the rows come to, in a word.
+const fn verdict(rows: &Rows<'_>) -> &'static str {
+    match rows {
+        Rows::Always => "always",
+        Rows::Never => "never",
+        Rows::When(_) => "when",
+    }
 }
 
 fn tree(condition: &Condition<'_>) -> Value {

@@ -33,6 +33,7 @@ mod routes;
 mod search;
 mod snapshots;
 mod stream;
+mod trail;
 mod worker;
 
 use std::future::Future;
@@ -55,6 +56,7 @@ pub use routes::{INTERFACES, Interface};
 
 use crate::companies::Companies;
 use crate::config::{Limits, PublicUrl};
+use crate::journal::Journal;
 use crate::telemetry::Metrics;
 
 /// How long beyond the drain timeout the end waits for a worker that does not keep it: for a bug.
@@ -68,6 +70,8 @@ pub struct Server {
     pub default_company: Option<String>,
     /// Under which URL callers see it.
     pub public_url: Option<PublicUrl>,
+    /// Where decisions are logged, if anywhere; it has a pen for each thread that decides.
+    pub journal: Option<Arc<Journal>>,
     /// Where it counts; it has as many workers, and threads in the pool, as this has shards.
     pub metrics: Arc<Metrics>,
     /// Whether to send requests here.
@@ -84,6 +88,7 @@ struct Shared {
     default_company: Option<String>,
     public_url: Option<PublicUrl>,
     page_key: page::Key,
+    journal: Option<Arc<Journal>>,
     metrics: Arc<Metrics>,
     readiness: Arc<Readiness>,
     limits: Limits,
@@ -110,6 +115,7 @@ impl Server {
             default_company: self.default_company,
             public_url: self.public_url,
             page_key: page::Key::random()?,
+            journal: self.journal,
             metrics: self.metrics,
             readiness: self.readiness,
             limits: self.limits,
@@ -161,6 +167,7 @@ impl Shared {
             default_company: None,
             public_url: None,
             page_key: page::Key::random().unwrap(),
+            journal: None,
             metrics: Arc::new(Metrics::new(1, 1, [])),
             readiness: Arc::default(),
             limits: Limits::default(),

@@ -82,6 +82,7 @@ pub(super) enum RefusalCode {
     GenerationNotReached,
     TooManyRequests,
     PoolFull,
+    LogFull,
     Internal,
 }
 
@@ -385,6 +386,7 @@ impl RefusalCode {
             Self::GenerationNotReached => "generation_not_reached",
             Self::TooManyRequests => "too_many_requests",
             Self::PoolFull => "pool_full",
+            Self::LogFull => "log_full",
             Self::Internal => "internal",
         }
     }

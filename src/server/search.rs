@@ -7,14 +7,16 @@ use hyper::header::HeaderMap;
 use serde::de::MapAccess;
 
 use super::authzen::{self, Said};
-use super::desk::{Desk, reach};
+use super::desk::{Asked, Desk, reach};
 use super::evaluation::{EvaluationRequest, Sought, names_generation};
 use super::expect;
 use super::json::{Member, Shape, put};
 use super::page::{PageBody, Sealer};
 use super::respond::{Answer, Refusal};
+use super::trail::Trail;
 use super::worker::Worker;
 use crate::decide::search;
+use crate::journal::Outcome;
 use crate::model::{Query, Timestamp};
 use crate::snapshot::Snapshot;
 use crate::telemetry::Api;
@@ -29,6 +31,7 @@ struct SearchRequest<'a> {
 /// Answers a search for the company that the path names, or for the one there is.
 pub(super) async fn search(
     worker: &Worker,
+    trail: Option<Trail>,
     sought: Sought,
     company: Option<&str>,
     headers: &HeaderMap,
@@ -39,21 +42,36 @@ pub(super) async fn search(
         Err(answer) => return answer,
     };
     let company = company.map(str::to_owned);
-    let question = move |desk: &Desk| Some(answer(desk, sought, company.as_deref(), &said));
+    let question = move |desk: &Desk| {
+        let trail = trail.as_ref();
+        Some(answer(desk, trail, sought, company.as_deref(), &said))
+    };
     worker.pool().ask(question).await
 }
 
 /// The request's one look at its company's snapshot, and all that is done with it.
-fn answer(desk: &Desk, sought: Sought, company: Option<&str>, said: &Said) -> Answer {
+fn answer(
+    desk: &Desk,
+    trail: Option<&Trail>,
+    sought: Sought,
+    company: Option<&str>,
+    said: &Said,
+) -> Answer {
     let request = said.as_deref().map_err(Clone::clone);
     let request = request.and_then(expect::body::<SearchRequest<'_>>);
     let awaits = (request.as_ref()).is_ok_and(|request| names_generation(request.question.parts()));
     let generation = awaits.then(|| desk.generation(company)).flatten();
     desk.answer(company, |snapshot| {
+        let api = sought.api();
+        let asked = Asked {
+            api,
+            trail,
+            snapshot,
+        };
         found(
             desk,
             sought,
-            snapshot,
+            &asked,
             generation,
             request.as_ref().map_err(Clone::clone)?,
         )
@@ -63,7 +81,7 @@ fn answer(desk: &Desk, sought: Sought, company: Option<&str>, said: &Said) -> An
 fn found(
     desk: &Desk,
     sought: Sought,
-    snapshot: &Snapshot,
+    asked: &Asked<'_, '_>,
     generation: Option<u64>,
     request: &SearchRequest<'_>,
 ) -> Result<Answer, Refusal> {
@@ -72,6 +90,7 @@ fn found(
     let page = PageBody::asked(&request.page)?;
     reach(generation, check.min_generation)?;
     let query = check.query();
+    let snapshot = asked.snapshot;
     let sealer = Sealer::new(desk.page_key(), sought.api(), snapshot.company(), query);
     let place = sealer.open(page)?;
     let (find, kind): (Find, _) = match sought {
@@ -80,6 +99,7 @@ fn found(
         Sought::Action => (search::actions, None),
     };
     let page = find(snapshot, query, place.window());
+    desk.note(asked, None, query, Outcome::Found(page.results.len()))?;
     let next = page
         .more
         .then(|| sealer.token(&place.next(page.results.last().copied())));

@@ -26,6 +26,7 @@ use super::pool::Pool;
 use super::respond::{Answer, AnswerBody, REQUEST_ID, Refusal, RefusalCode};
 use super::routes::{is_foreseen, route};
 use super::stream::Detached;
+use super::trail::Trail;
 use super::{Shared, authzen, batch, body, discovery, filter, search};
 use crate::telemetry::{Api, Code};
 
@@ -162,7 +163,8 @@ impl Worker {
             Some(id) if !id.is_empty() => id.clone(),
             _ => self.desk.headers().request_id(),
         };
-        let (api, mut answer) = self.decide(&head, &mut body).await;
+        let trail = self.desk.trail(&head.headers, &request_id);
+        let (api, mut answer) = self.decide(&head, trail, &mut body).await;
         debug_assert!(is_foreseen(api, answer.code), "{api:?}: {:?}", answer.code);
         underway.answered = Some((api, answer.code));
         drop(underway);
@@ -181,7 +183,12 @@ impl Worker {
         Ok(answer.into_response(request_id))
     }
 
-    async fn decide(&self, head: &Parts, body: &mut Incoming) -> (Api, Answer) {
+    async fn decide(
+        &self,
+        head: &Parts,
+        trail: Option<Trail>,
+        body: &mut Incoming,
+    ) -> (Api, Answer) {
         if head_bytes(head) > HEADER_BYTES_MAX {
             let message = format!("the head is larger than {HEADER_BYTES_MAX} bytes");
             let (status, code) = (Code::HeadTooLarge, RefusalCode::HeadTooLarge);
@@ -201,19 +208,21 @@ impl Worker {
         }
         let (company, headers) = (route.company, &head.headers);
         let answer = match route.api {
-            Api::Evaluations => batch::evaluations(self, company, headers, body).await,
+            Api::Evaluations => batch::evaluations(self, trail, company, headers, body).await,
             Api::SearchSubject => {
-                search::search(self, Sought::Subject, company, headers, body).await
+                search::search(self, trail, Sought::Subject, company, headers, body).await
             }
             Api::SearchResource => {
-                search::search(self, Sought::Resource, company, headers, body).await
+                search::search(self, trail, Sought::Resource, company, headers, body).await
             }
-            Api::SearchAction => search::search(self, Sought::Action, company, headers, body).await,
+            Api::SearchAction => {
+                search::search(self, trail, Sought::Action, company, headers, body).await
+            }
             Api::Metadata => discovery::metadata(&self.desk, route.rest),
-            Api::Explain => authzen::explain(self, company, headers, body).await,
-            Api::Filter => filter::filtered(self, company, headers, body).await,
+            Api::Explain => authzen::explain(self, trail, company, headers, body).await,
+            Api::Filter => filter::filtered(self, trail, company, headers, body).await,
             Api::Evaluation | Api::Unrouted => {
-                authzen::evaluation(self, company, headers, body).await
+                authzen::evaluation(self, trail, company, headers, body).await
             }
         };
         (route.api, answer)

@@ -5,9 +5,11 @@ mod labels;
 mod log;
 mod metrics;
 mod shard;
+mod trace;
 
 pub use family::{counter, gauge, histogram};
 pub use labels::{Api, Code};
 pub use log::init as init_log;
 pub use metrics::Metrics;
 pub use shard::Shard;
+pub use trace::TraceParent;

@@ -42,6 +42,8 @@ mod filter;
 mod fixture;
 #[path = "../generate/mod.rs"]
 mod generate;
+/// The decision log: what stands in it, and what becomes of it.
+mod journal;
 /// The OpenAPI file against the code.
 mod openapi;
 /// Where lines stand, beside what decides.

@@ -110,6 +110,7 @@ impl Start {
             companies: Arc::clone(&companies),
             default_company: self.default_company,
             public_url: self.public_url.map(|url| url.parse().unwrap()),
+            journal: None,
             metrics: Arc::clone(&metrics),
             readiness: Arc::clone(&readiness),
             reload: ReloadHandle::new(move |options| {
