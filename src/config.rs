@@ -20,6 +20,7 @@ pub use decision_log::{DecisionLog, LogPath, LogPlace, LogSink, WhenFull};
 pub use public_url::PublicUrl;
 pub use raw::{Mistake, Origin, RawConfig, SETTINGS, Setting};
 
+use hyper::Uri;
 use tracing_subscriber::EnvFilter;
 
 /// Where policies are.
@@ -88,6 +89,8 @@ pub struct Config {
     pub limits: Limits,
     /// Where decisions are logged, and how; by default nowhere.
     pub decision_log: Option<DecisionLog>,
+    /// Where spans of requests are sent, and which; by default nowhere.
+    pub spans: Option<SpanSettings>,
     /// How log lines are written.
     pub log_format: LogFormat,
     /// What is logged: a level, or directives as of `tracing`'s `EnvFilter`.
@@ -128,6 +131,15 @@ impl Default for Limits {
             drain_timeout: DEFAULT_DRAIN_TIMEOUT,
         }
     }
+}
+
+/// Where spans are sent, and which.
+#[derive(Clone, Debug)]
+pub struct SpanSettings {
+    /// The collector's URL for spans, in full.
+    pub url: Uri,
+    /// The share of requests that get a span where no caller has decided that, 0 to 1.
+    pub share: f64,
 }
 
 /// What a failed policy test does to an activation.
@@ -185,6 +197,7 @@ impl Config {
             poll_interval: read.one("poll-interval", duration, || DEFAULT_POLL_INTERVAL),
             limits: read.limits(),
             decision_log: read.decision_log(),
+            spans: read.spans(),
             log_format: read.one("log-format", log_format, || LogFormat::Text),
             log_level: read.one("log-level", log_level, || DEFAULT_LOG_LEVEL.to_owned()),
         };
@@ -306,6 +319,12 @@ impl<'r> Reader<'r> {
         sink.is_some().then_some(log)
     }
 
+    fn spans(&mut self) -> Option<SpanSettings> {
+        let share = self.one("otlp-share", share, || 1.0);
+        let url = self.one("otlp-endpoint", |text| otlp(text).map(Some), || None)?;
+        Some(SpanSettings { url, share })
+    }
+
     fn default_company_is_served(&mut self, config: &Config) {
         let Some(company) = &config.default_company else {
             return;
@@ -394,6 +413,17 @@ fn duration(text: &str) -> Result<Duration, String> {
         .ok_or_else(|| {
             format!("`{text}` is no time from 1ms to 24h, with its unit, such as 500ms or 10s")
         })
+}
+
+fn otlp(text: &str) -> Result<Uri, String> {
+    if !cfg!(feature = "otlp") {
+        return Err(
+            "this build sends no spans: it was built without the feature `otlp`".to_owned(),
+        );
+    }
+    let url = text.parse::<Uri>().ok();
+    url.filter(|url| url.scheme_str() == Some("http") && url.host().is_some())
+        .ok_or_else(|| format!("`{text}` is no URL such as http://127.0.0.1:4318/v1/traces"))
 }
 
 fn failed_tests(text: &str) -> Result<OnFailedTests, String> {

@@ -10,11 +10,11 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use super::terminal::{Exit, complain};
 use crate::companies::Companies;
-use crate::config::{Address, Config, LogFormat, LogSink, OnFailedTests, RawConfig};
+use crate::config::{Address, Config, LogFormat, LogSink, OnFailedTests, RawConfig, SpanSettings};
 use crate::journal::Journal;
 use crate::server::{Listener, Readiness, ReloadHandle, Server};
 use crate::source::{FailedTests, LoadObserver, Outcome, ReloadOptions, Settings, Watcher};
-use crate::telemetry::{Metrics, init_log};
+use crate::telemetry::{Metrics, Spans, init_log};
 
 /// Arguments of `callgate serve`; each, but `--config`, may also stand in a variable
 /// `CALLGATE_…` or in the configuration file's table `[serve]`.
@@ -87,6 +87,8 @@ pub(crate) struct Args {
     drain_timeout: Option<String>,
     #[command(flatten)]
     decision_log: DecisionLogArgs,
+    #[command(flatten)]
+    spans: SpanArgs,
     /// How log lines are written: text or json [default: text]
     #[arg(long, value_name = "FORMAT")]
     log_format: Option<String>,
@@ -133,11 +135,25 @@ struct DecisionLogArgs {
     decision_log_retry: Option<String>,
 }
 
+/// Arguments of tracing.
+#[derive(Debug, clap::Args)]
+struct SpanArgs {
+    /// Where spans are sent by OTLP, such as http://127.0.0.1:4318/v1/traces [default: nowhere]
+    #[arg(long, value_name = "URL")]
+    otlp_endpoint: Option<String>,
+    /// The share of requests with a span where the caller has not decided that [default: 1]
+    #[arg(long, value_name = "SHARE")]
+    otlp_share: Option<String>,
+}
+
 /// What the demo company allows.
 const DEMO_CHECK: &str = r#"{"subject":{"type":"user","id":"olga"},"action":{"name":"listen"},"resource":{"type":"call","id":"c1","properties":{"queue":"bank-in"}}}"#;
 
 /// How long the end waits for the decision log's last lines to be written or acknowledged.
 const LOG_TIME: Duration = Duration::from_secs(5);
+
+/// How long the end waits for the last spans to be sent.
+const SPANS_TIME: Duration = Duration::from_secs(1);
 
 /// Counts what comes of loads.
 struct CountLoads(Arc<Metrics>);
@@ -207,6 +223,8 @@ fn gather(args: Args) -> RawConfig {
     raw.flag("decision-log-rotate-keep", log.decision_log_rotate_keep);
     raw.flag("decision-log-buffer", log.decision_log_buffer);
     raw.flag("decision-log-retry", log.decision_log_retry);
+    raw.flag("otlp-endpoint", args.spans.otlp_endpoint);
+    raw.flag("otlp-share", args.spans.otlp_share);
     raw.flag("log-format", args.log_format);
     raw.flag("log-level", args.log_level);
     let variables = std::env::vars_os();
@@ -231,7 +249,7 @@ fn serve(config: &Config) -> io::Result<()> {
         .build_local(LocalOptions::default())?;
     control.block_on(async {
         let (listen, admin) = bind(config)?;
-        let journal = journal(config)?;
+        let (journal, spans) = (journal(config)?, spans(config)?);
         announce(&listen, &admin)?;
         let companies = Arc::new(Companies::default());
         let results = Outcome::ALL.map(Outcome::code);
@@ -267,6 +285,7 @@ fn serve(config: &Config) -> io::Result<()> {
             default_company: config.default_company.clone(),
             public_url: config.public_url.clone(),
             journal: journal.clone(),
+            spans: spans.clone(),
             metrics,
             readiness: Arc::clone(&readiness),
             reload,
@@ -283,6 +302,9 @@ fn serve(config: &Config) -> io::Result<()> {
         let served = server.run(listen, admin, stop).await;
         if let Some(journal) = journal {
             journal.finish(LOG_TIME);
+        }
+        if let Some(spans) = spans {
+            spans.finish(SPANS_TIME);
         }
         // It may be in the middle of a compilation; nothing is lost when that ends with us.
         watcher.handle().shutdown();
@@ -308,6 +330,14 @@ fn journal(config: &Config) -> io::Result<Option<Arc<Journal>>> {
         });
     }
     Ok(Some(journal))
+}
+
+fn spans(config: &Config) -> io::Result<Option<Arc<Spans>>> {
+    let start = |told: &SpanSettings| {
+        let spans = Spans::start(&told.url.to_string(), told.share, config.workers.get());
+        spans.map(Arc::new)
+    };
+    config.spans.as_ref().map(start).transpose()
 }
 
 fn bind(config: &Config) -> io::Result<(Vec<Listener>, Listener)> {

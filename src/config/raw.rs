@@ -49,6 +49,8 @@ pub const SETTINGS: &[Setting] = &[
     one("decision-log-rotate-keep"),
     one("decision-log-buffer"),
     one("decision-log-retry"),
+    one("otlp-endpoint"),
+    one("otlp-share"),
     one("log-format"),
     one("log-level"),
 ];

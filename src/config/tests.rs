@@ -193,3 +193,19 @@ fn paths_into_a_line_are_as_they_stand_in_it() {
     let deep = [("decision-log-include", "context.device.serial")];
     assert!(read(&deep, &[], "").is_err());
 }
+
+#[test]
+fn spans_are_sent_where_told_by_builds_that_can() {
+    assert!(read(&[], &[], "").unwrap().spans.is_none());
+    let told = read(
+        &[("otlp-endpoint", "http://127.0.0.1:4318/v1/traces")],
+        &[],
+        "",
+    );
+    if cfg!(feature = "otlp") {
+        assert_eq!(told.unwrap().spans.unwrap().url.path(), "/v1/traces");
+    } else {
+        assert!(told.unwrap_err()[0].contains("without the feature `otlp`"));
+    }
+    assert!(read(&[("otlp-endpoint", "127.0.0.1:4318")], &[], "").is_err());
+}

@@ -229,6 +229,9 @@ impl Admin {
         if let Some(journal) = &self.shared.journal {
             more.extend(journal.families());
         }
+        if let Some(spans) = &self.shared.spans {
+            more.extend(spans.families());
+        }
         match self.shared.metrics.text(more) {
             Ok(text) => Page {
                 kind: METRICS,

@@ -57,7 +57,7 @@ pub use routes::{INTERFACES, Interface};
 use crate::companies::Companies;
 use crate::config::{Limits, PublicUrl};
 use crate::journal::Journal;
-use crate::telemetry::Metrics;
+use crate::telemetry::{Metrics, Spans};
 
 /// How long beyond the drain timeout the end waits for a worker that does not keep it: for a bug.
 const STUCK_TIME: Duration = Duration::from_secs(1);
@@ -72,6 +72,8 @@ pub struct Server {
     pub public_url: Option<PublicUrl>,
     /// Where decisions are logged, if anywhere; it has a pen for each thread that decides.
     pub journal: Option<Arc<Journal>>,
+    /// Where spans of requests are noted, if anywhere; it has a tracer for each worker.
+    pub spans: Option<Arc<Spans>>,
     /// Where it counts; it has as many workers, and threads in the pool, as this has shards.
     pub metrics: Arc<Metrics>,
     /// Whether to send requests here.
@@ -89,6 +91,7 @@ struct Shared {
     public_url: Option<PublicUrl>,
     page_key: page::Key,
     journal: Option<Arc<Journal>>,
+    spans: Option<Arc<Spans>>,
     metrics: Arc<Metrics>,
     readiness: Arc<Readiness>,
     limits: Limits,
@@ -116,6 +119,7 @@ impl Server {
             public_url: self.public_url,
             page_key: page::Key::random()?,
             journal: self.journal,
+            spans: self.spans,
             metrics: self.metrics,
             readiness: self.readiness,
             limits: self.limits,
@@ -168,6 +172,7 @@ impl Shared {
             public_url: None,
             page_key: page::Key::random().unwrap(),
             journal: None,
+            spans: None,
             metrics: Arc::new(Metrics::new(1, 1, [])),
             readiness: Arc::default(),
             limits: Limits::default(),

@@ -3,7 +3,7 @@
 //! A connection belongs to one worker from beginning to end. Nothing that a request touches on its
 //! way is written by another worker; so two workers do twice the work of one.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::convert::Infallible;
 use std::io;
 use std::rc::Rc;
@@ -26,9 +26,9 @@ use super::pool::Pool;
 use super::respond::{Answer, AnswerBody, REQUEST_ID, Refusal, RefusalCode};
 use super::routes::{is_foreseen, route};
 use super::stream::Detached;
-use super::trail::Trail;
+use super::trail::{Trail, trace_parent};
 use super::{Shared, authzen, batch, body, discovery, filter, search};
-use crate::telemetry::{Api, Code};
+use crate::telemetry::{Api, Code, Tracer};
 
 /// Connections on their way to a worker.
 const HANDOVER: usize = 1024;
@@ -44,6 +44,8 @@ pub(super) struct Worker {
     paces: Paces,
     requests_max: u64,
     in_flight: Cell<u64>,
+    /// With which spans are noted, where they are.
+    tracer: Option<RefCell<Tracer>>,
 }
 
 /// Counts a request from its head to its answer, or to its client's leaving.
@@ -89,12 +91,14 @@ impl Worker {
         let shards = shared.metrics.shards();
         let workers = shards.len().max(1);
         let shard = shards.get(number).map_or_else(Arc::default, Arc::clone);
+        let tracer = shared.spans.as_ref().and_then(|spans| spans.tracer());
         Rc::new(Self {
             desk: Desk::new(Arc::clone(&shared), shard, number),
             pool,
             paces: Paces::new(&shared.limits),
             requests_max: shared.limits.requests_max.div_ceil(workers) as u64,
             in_flight: Cell::new(0),
+            tracer: tracer.map(RefCell::new),
             shared,
         })
     }
@@ -163,11 +167,19 @@ impl Worker {
             Some(id) if !id.is_empty() => id.clone(),
             _ => self.desk.headers().request_id(),
         };
-        let trail = self.desk.trail(&head.headers, &request_id);
+        let span = self.tracer.as_ref().and_then(|tracer| {
+            let parent = trace_parent(&head.headers);
+            tracer.borrow_mut().begin(parent)
+        });
+        let traced = span.map(|span| span.trace_id);
+        let trail = self.desk.trail(&head.headers, &request_id, traced);
         let (api, mut answer) = self.decide(&head, trail, &mut body).await;
         debug_assert!(is_foreseen(api, answer.code), "{api:?}: {:?}", answer.code);
         underway.answered = Some((api, answer.code));
         drop(underway);
+        if let (Some(tracer), Some(span)) = (&self.tracer, span) {
+            tracer.borrow_mut().end(span, api, answer.code);
+        }
         if !body.is_end_stream() {
             let awaits_continue = head.headers.contains_key(EXPECT);
             let goes_on = body::leave(

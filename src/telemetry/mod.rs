@@ -1,10 +1,13 @@
-//! What the process tells of itself: metrics and logs. Neither ever holds who asked for what.
+//! What the process tells of itself: metrics, logs and spans. None ever holds who asked for what.
 
 mod family;
 mod labels;
 mod log;
 mod metrics;
+#[cfg(feature = "otlp")]
+mod otlp;
 mod shard;
+mod spans;
 mod trace;
 
 pub use family::{counter, gauge, histogram};
@@ -12,4 +15,5 @@ pub use labels::{Api, Code};
 pub use log::init as init_log;
 pub use metrics::Metrics;
 pub use shard::Shard;
+pub use spans::{Begun, Spans, Tracer};
 pub use trace::TraceParent;

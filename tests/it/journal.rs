@@ -20,7 +20,7 @@ const JSON: &str = "Content-Type: application/json";
 const PATH: &str = "/acme/access/v1/evaluation";
 
 /// `callgate serve` with a decision log.
-struct Process {
+pub(crate) struct Process {
     child: Child,
     said: Lines<BufReader<ChildStdout>>,
     address: String,
@@ -30,7 +30,7 @@ struct Process {
 
 impl Process {
     /// With one worker and one thread in the pool, and these flags.
-    fn start(flags: &[&str]) -> Self {
+    pub(crate) fn start(flags: &[&str]) -> Self {
         let tree = Tree::new();
         tree.write("companies/acme/users.csv", &users("listener"));
         let mut child = Command::new(env!("CARGO_BIN_EXE_callgate"))
@@ -67,7 +67,7 @@ impl Process {
     }
 
     /// That logs into this file, at once.
-    fn into_file(path: &Path, flags: &[&str]) -> Self {
+    pub(crate) fn into_file(path: &Path, flags: &[&str]) -> Self {
         let sink = format!("file:{}", path.display());
         let mut all = vec!["--decision-log", &sink];
         if !flags.iter().any(|flag| flag.contains("flush")) {
@@ -76,18 +76,18 @@ impl Process {
         Self::start(&[&all, flags].concat())
     }
 
-    fn connect(&self) -> Client {
+    pub(crate) fn connect(&self) -> Client {
         Client::connect(&self.address)
     }
 
-    fn metric(&self, name: &str) -> u64 {
+    pub(crate) fn metric(&self, name: &str) -> u64 {
         let text = Client::connect(&self.admin).ask(request("GET", "/metrics", &[], ""));
         let line = text.body.lines().find(|line| line.starts_with(name));
         let (_, value) = line.unwrap().rsplit_once(' ').unwrap();
         value.parse().unwrap()
     }
 
-    fn until(&self, what: &str, mut condition: impl FnMut(&Self) -> bool) {
+    pub(crate) fn until(&self, what: &str, mut condition: impl FnMut(&Self) -> bool) {
         let deadline = Instant::now() + Duration::from_secs(20);
         while !condition(self) {
             assert!(Instant::now() < deadline, "{what} did not come about");
@@ -103,7 +103,7 @@ impl Process {
         assert_eq!(self.metric("callgate_decision_log_queue_length"), 0);
     }
 
-    fn terminate(&mut self) {
+    pub(crate) fn terminate(&mut self) {
         let pid = self.child.id().to_string();
         let killed = Command::new("kill").args(["-TERM", &pid]).status();
         assert!(killed.unwrap().success());
@@ -118,7 +118,7 @@ impl Drop for Process {
     }
 }
 
-fn log_path() -> (tempfile::TempDir, PathBuf) {
+pub(crate) fn log_path() -> (tempfile::TempDir, PathBuf) {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("decisions.log");
     (folder, path)
@@ -131,7 +131,7 @@ fn lines(text: &str) -> Vec<Value> {
         .collect()
 }
 
-fn lines_of(path: &Path) -> Vec<Value> {
+pub(crate) fn lines_of(path: &Path) -> Vec<Value> {
     lines(&fs::read_to_string(path).unwrap())
 }
 

@@ -70,6 +70,9 @@ mod server;
 mod service;
 /// Failing cases, cut down.
 mod shrink;
+/// Spans of requests, in a build that sends them.
+#[cfg(feature = "otlp")]
+mod spans;
 /// Changes made in every way, and that they are live.
 mod swap;
 /// Rules of the house.

@@ -111,6 +111,7 @@ impl Start {
             default_company: self.default_company,
             public_url: self.public_url.map(|url| url.parse().unwrap()),
             journal: None,
+            spans: None,
             metrics: Arc::clone(&metrics),
             readiness: Arc::clone(&readiness),
             reload: ReloadHandle::new(move |options| {
