@@ -712,14 +712,17 @@ fn an_end_in_order_writes_everything_whatever_the_interval() {
 fn a_kill_loses_at_most_the_last_interval() {
     const FLUSH: Duration = Duration::from_millis(200);
     // What a machine that does much else takes to run the writer when its time has come.
-    const SLACK: Duration = Duration::from_millis(300);
+    const SLACK: Duration = Duration::from_millis(800);
     let (_folder, path) = log_path();
     let sink = format!("file:{}", path.display());
     let mut process = Process::start(&["--decision-log", &sink, "--decision-log-flush", "200ms"]);
     let mut client = process.connect();
     let mut answered = Vec::new();
-    let began = Instant::now();
-    while began.elapsed() < Duration::from_millis(1_500) {
+    let early = |answered: &[Instant], now: Instant| {
+        let early = |at: &&Instant| now.duration_since(**at) > FLUSH + SLACK;
+        answered.iter().filter(early).count()
+    };
+    while early(&answered, Instant::now()) < 100 {
         client.ask(numbered(answered.len(), CHECK));
         answered.push(Instant::now());
     }
@@ -732,11 +735,7 @@ fn a_kill_loses_at_most_the_last_interval() {
         .iter()
         .map(|line| id(line).to_owned())
         .collect();
-    let must = answered
-        .iter()
-        .filter(|at| killed - **at > FLUSH + SLACK)
-        .count();
-    assert!(must > 100, "{must}");
+    let must = early(&answered, killed);
     for number in 0..must {
         assert!(
             ids.contains(&format!("n{number}")),
