@@ -417,8 +417,16 @@ fn what_is_too_long_is_cut_and_said_to_be() {
     body["resource"]["properties"] = json!({ "note": "x".repeat(100_000) });
     let answer = process.connect().ask(check("acme", &body.to_string()));
     assert_eq!(answer.status, 200);
-    process.written(1);
-    let line = &lines_of(&path)[0];
+    let long = CHECK.replace("c1", &"c".repeat(2_000));
+    process.connect().ask(check("acme", &long));
+    process.connect().ask(check("acme", CHECK));
+    process.written(3);
+    let lines = lines_of(&path);
+    assert_eq!(
+        (&lines[1]["cut"], &lines[2]["cut"]),
+        (&json!(true), &Value::Null)
+    );
+    let line = &lines[0];
     assert_eq!(line["subject"]["id"], json!("ż".repeat(512)));
     assert_eq!(line["resource"].get("properties"), None);
     assert_eq!(
