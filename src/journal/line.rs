@@ -19,12 +19,21 @@ pub(super) struct Format {
     resource_masked: bool,
     /// Below the properties of subject, action, resource and the context.
     masks: [Vec<Vec<String>>; 4],
+    clock: Clock,
+}
+
+/// Writes moments; the last second is kept, since mostly it is the next one too.
+#[derive(Default)]
+struct Clock {
+    second: Option<i64>,
+    /// `2026-03-03T09:00:00.000000Z`
+    text: String,
 }
 
 /// A line, its members in their order.
 #[derive(Serialize)]
 struct Line<'a> {
-    time: String,
+    time: &'a str,
     id: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
     item: Option<u32>,
@@ -100,11 +109,12 @@ impl Format {
                 LogPlace::Context,
             ]
             .map(below),
+            clock: Clock::default(),
         }
     }
 
     /// Appends the line of a record, with its end.
-    pub(super) fn write(&self, record: &Record<'_>, lines: &mut Vec<u8>) {
+    pub(super) fn write(&mut self, record: &Record<'_>, lines: &mut Vec<u8>) {
         let masked = |is_masked: bool, text| match (is_masked, text) {
             (true, "") | (false, _) => text,
             (true, _) => MASKED,
@@ -123,7 +133,7 @@ impl Format {
             Noted::Found(_) | Noted::Filtered(_) => (None, None, None),
         };
         let line = Line {
-            time: time(record.time),
+            time: self.clock.text(record.time),
             id: record.id,
             item: record.item,
             api: record.api,
@@ -169,10 +179,27 @@ impl Format {
     }
 }
 
-/// RFC 3339 in UTC with microseconds, always of the same length.
-fn time(micros: i64) -> String {
-    let time = jiff::Timestamp::from_microsecond(micros).unwrap_or_default();
-    format!("{time:.6}")
+// === impl Clock ===
+
+impl Clock {
+    /// RFC 3339 in UTC with microseconds, always of the same length.
+    fn text(&mut self, micros: i64) -> &str {
+        let second = micros.div_euclid(1_000_000);
+        if self.second != Some(second) {
+            let time = jiff::Timestamp::from_second(second).unwrap_or_default();
+            (self.second, self.text) = (Some(second), format!("{time:.6}"));
+        }
+        let fraction = self.text.len().saturating_sub("000000Z".len());
+        self.text.truncate(fraction);
+        let mut rest = micros.rem_euclid(1_000_000);
+        for unit in [100_000, 10_000, 1_000, 100, 10, 1] {
+            let digit = u32::try_from(rest / unit).unwrap_or(0);
+            self.text.push(char::from_digit(digit, 10).unwrap_or('0'));
+            rest %= unit;
+        }
+        self.text.push('Z');
+        &self.text
+    }
 }
 
 pub(super) fn hex(bytes: &[u8]) -> String {
@@ -209,5 +236,24 @@ fn mask(value: &mut Value, path: &[String]) {
             }
         }
         (Some(_), _) => {}
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Clock;
+
+    #[test]
+    fn moments_are_written_to_the_microsecond() {
+        let mut clock = Clock::default();
+        for (micros, text) in [
+            (1_772_528_400_123_456, "2026-03-03T09:00:00.123456Z"),
+            (1_772_528_400_000_007, "2026-03-03T09:00:00.000007Z"),
+            (1_772_528_401_999_999, "2026-03-03T09:00:01.999999Z"),
+            (0, "1970-01-01T00:00:00.000000Z"),
+            (-1, "1969-12-31T23:59:59.999999Z"),
+        ] {
+            assert_eq!(clock.text(micros), text);
+        }
     }
 }
