@@ -4,6 +4,7 @@
 //! what is outweighed too, so that one start shows every mistake; then [`Config`] holds what is
 //! ready for use.
 
+mod access;
 mod address;
 mod public_url;
 mod raw;
@@ -14,6 +15,7 @@ use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
+pub use access::{AccessFiles, SocketRights, TlsFiles};
 pub use address::Address;
 pub use public_url::PublicUrl;
 pub use raw::{Mistake, Origin, RawConfig, SETTINGS, Setting};
@@ -70,6 +72,10 @@ pub struct Config {
     pub companies: BTreeSet<String>,
     /// The company of paths that name none.
     pub default_company: Option<String>,
+    /// Who may ask.
+    pub access: AccessFiles,
+    /// Who may connect to unix sockets.
+    pub socket: SocketRights,
     /// Under which URL callers see the service.
     pub public_url: Option<PublicUrl>,
     /// Threads that decide.
@@ -163,12 +169,15 @@ impl Config {
             mistakes: raw.mistakes().to_vec(),
         };
         let insecure = read.one("insecure", boolean, || false);
+        let access = read.access();
         let config = Self {
             source: read.one("source", source, || PathBuf::from(DEFAULT_SOURCE)),
-            listen: read.addresses("listen", DEFAULT_LISTEN, insecure),
+            listen: read.addresses("listen", DEFAULT_LISTEN, insecure, &access),
             admin: read
-                .addresses("admin", DEFAULT_ADMIN, insecure)
+                .addresses("admin", DEFAULT_ADMIN, insecure, &access)
                 .swap_remove(0),
+            access,
+            socket: read.socket(),
             companies: read.many("company", company).into_iter().collect(),
             default_company: read.one("default-company", |text| company(text).map(Some), || None),
             public_url: read.one("public-url", |text| text.parse().map(Some), || None),
@@ -231,15 +240,73 @@ impl<'r> Reader<'r> {
         self.many(name, parse).pop().unwrap_or_else(default)
     }
 
-    /// Addresses, of which none may be exposed: callers prove nothing yet. Never empty.
-    fn addresses(&mut self, name: &str, default: &str, insecure: bool) -> Vec<Address> {
+    /// The files that say who may ask: those of TLS are set together or not at all.
+    fn access(&mut self) -> AccessFiles {
+        let certificate = self.one("tls-cert", file, || None);
+        let key = self.one("tls-key", file, || None);
+        let access = AccessFiles {
+            client_ca: self.one("tls-client-ca", file, || None),
+            tokens: self.one("token-file", file, || None),
+            callers: self.one("callers", file, || None),
+            tls: match (certificate.clone(), key.clone()) {
+                (Some(certificate), Some(key)) => Some(TlsFiles { certificate, key }),
+                _ => None,
+            },
+        };
+        for (is, lacks, what) in [
+            (
+                "tls-cert",
+                key.is_none(),
+                "--tls-key, the key of this certificate",
+            ),
+            (
+                "tls-key",
+                certificate.is_none(),
+                "--tls-cert, the certificate of this key",
+            ),
+            (
+                "tls-client-ca",
+                access.tls.is_none(),
+                "--tls-cert and --tls-key",
+            ),
+        ] {
+            let given = self.raw.layers(is).into_iter().flatten().next();
+            if let Some((_, origin)) = given.filter(|_| lacks) {
+                let message = format!("it takes {what}, too");
+                self.mistakes.push(Mistake::new(origin, &message));
+            }
+        }
+        access
+    }
+
+    fn socket(&mut self) -> SocketRights {
+        let default = SocketRights::default();
+        SocketRights {
+            mode: self.one("socket-mode", access::mode, || default.mode),
+            owner: self.one(
+                "socket-owner",
+                |text| access::owner(text).map(Some),
+                || None,
+            ),
+            group: self.one(
+                "socket-group",
+                |text| access::group(text).map(Some),
+                || None,
+            ),
+        }
+    }
+
+    /// Addresses, of which none may be open to other machines. Never empty.
+    fn addresses(
+        &mut self,
+        name: &str,
+        default: &str,
+        insecure: bool,
+        access: &AccessFiles,
+    ) -> Vec<Address> {
         let addresses = self.all(name, Address::from_str);
         for (address, origin) in &addresses {
-            if address.is_exposed() && !insecure {
-                let message = format!(
-                    "`{address}` can be reached from other machines, and whoever reaches it may ask \
-                     everything: use a loopback address or unix:/path, or accept that with --insecure"
-                );
+            if let Some(message) = access.is_open_at(address).filter(|_| !insecure) {
                 self.mistakes.push(Mistake::new(origin, &message));
             }
         }
@@ -296,15 +363,24 @@ fn source(text: &str) -> Result<PathBuf, String> {
     Ok(PathBuf::from(text))
 }
 
-/// A company's name is a DNS label that no path begins with otherwise.
-fn company(text: &str) -> Result<String, String> {
+fn file(text: &str) -> Result<Option<PathBuf>, String> {
+    Ok(Some(PathBuf::from(text)))
+}
+
+/// Whether a company may be named so: by a DNS label that no path begins with otherwise.
+#[must_use]
+pub fn is_company(text: &str) -> bool {
     let is_label = (1..=63).contains(&text.len())
         && !text.starts_with('-')
         && !text.ends_with('-')
         && text
             .bytes()
             .all(|byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'-'));
-    if is_label && !matches!(text, "access" | "v1" | "proxy") {
+    is_label && !matches!(text, "access" | "v1" | "proxy")
+}
+
+fn company(text: &str) -> Result<String, String> {
+    if is_company(text) {
         Ok(text.to_owned())
     } else {
         Err(format!(

@@ -9,6 +9,7 @@ use tokio::runtime::{Builder, LocalOptions};
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::terminal::{Exit, complain};
+use crate::access::{Access, AccessWatch};
 use crate::companies::Companies;
 use crate::config::{Address, Config, LogFormat, OnFailedTests, RawConfig};
 use crate::server::{Listener, Readiness, ReloadHandle, Server};
@@ -51,6 +52,30 @@ pub(crate) struct Args {
     /// Of these, how many may wait for a thread [default: 256]
     #[arg(long, value_name = "N")]
     pool_queue: Option<String>,
+    /// TLS on every address but unix sockets: the certificate and those above it, PEM; watched
+    #[arg(long, value_name = "FILE")]
+    tls_cert: Option<String>,
+    /// The certificate's private key, PEM; watched
+    #[arg(long, value_name = "FILE")]
+    tls_key: Option<String>,
+    /// Callers prove who they are by certificates of these authorities, PEM; watched
+    #[arg(long, value_name = "FILE")]
+    tls_client_ca: Option<String>,
+    /// Callers prove who they are by a bearer token: a line `NAME TOKEN` for each; watched
+    #[arg(long, value_name = "FILE")]
+    token_file: Option<String>,
+    /// What each caller is bound to, companies and interfaces: TOML; watched
+    #[arg(long, value_name = "FILE")]
+    callers: Option<String>,
+    /// Rights of unix sockets, octal; to connect takes the right to write [default: 0600]
+    #[arg(long, value_name = "MODE")]
+    socket_mode: Option<String>,
+    /// Whose unix sockets are: a user's name or number
+    #[arg(long, value_name = "USER")]
+    socket_owner: Option<String>,
+    /// The group of unix sockets: a name or number
+    #[arg(long, value_name = "GROUP")]
+    socket_group: Option<String>,
     /// Listen where other machines can ask, though nobody proves who asks
     #[arg(long, value_name = "BOOL", num_args = 0..=1, default_missing_value = "true", require_equals = true)]
     insecure: Option<String>,
@@ -140,6 +165,14 @@ fn gather(args: Args) -> RawConfig {
     raw.flag("workers", args.workers);
     raw.flag("pool-threads", args.pool_threads);
     raw.flag("pool-queue", args.pool_queue);
+    raw.flag("tls-cert", args.tls_cert);
+    raw.flag("tls-key", args.tls_key);
+    raw.flag("tls-client-ca", args.tls_client_ca);
+    raw.flag("token-file", args.token_file);
+    raw.flag("callers", args.callers);
+    raw.flag("socket-mode", args.socket_mode);
+    raw.flag("socket-owner", args.socket_owner);
+    raw.flag("socket-group", args.socket_group);
     raw.flag("insecure", args.insecure);
     raw.flag("failed-tests", args.failed_tests);
     raw.flag("max-loss", args.max_loss);
@@ -174,15 +207,23 @@ fn serve(config: &Config) -> io::Result<()> {
         .enable_all()
         .build_local(LocalOptions::default())?;
     control.block_on(async {
-        let (listen, admin) = bind(config)?;
-        announce(&listen, &admin)?;
-        let companies = Arc::new(Companies::default());
         let results = Outcome::ALL.map(Outcome::code);
         let metrics = Arc::new(Metrics::new(
             config.workers.get(),
             config.pool_threads.get(),
             results,
         ));
+        let access = access(config, &metrics)?;
+        let _access_watch = match &access {
+            Some(access) => Some(AccessWatch::spawn(
+                Arc::clone(access),
+                config.poll_interval,
+            )?),
+            None => None,
+        };
+        let (listen, admin) = bind(config)?;
+        announce(&listen, &admin)?;
+        let companies = Arc::new(Companies::default());
         let readiness = Arc::new(Readiness::default());
         let watcher = Watcher::spawn(
             config.source.clone(),
@@ -208,17 +249,20 @@ fn serve(config: &Config) -> io::Result<()> {
         let server = Server {
             companies: Arc::clone(&companies),
             default_company: config.default_company.clone(),
+            access,
             public_url: config.public_url.clone(),
             metrics,
             readiness: Arc::clone(&readiness),
             reload,
             limits: config.limits,
         };
-        let first = listen.iter().map(ToString::to_string).next();
+        // Where there is something to prove, a line to try would have to hold a secret.
+        let first = listen.first().filter(|_| !config.access.proves_callers());
+        let first = first.map(ToString::to_string);
         tokio::task::spawn_local(async move {
             if source.wait_tried().await.is_ok() {
                 readiness.all_tried();
-                say_ready(&companies, &first.unwrap_or_default());
+                say_ready(&companies, first.as_deref());
             }
         });
         let stop = stop_signal()?;
@@ -229,10 +273,24 @@ fn serve(config: &Config) -> io::Result<()> {
     })
 }
 
+/// Who may ask, where anything is said of it.
+fn access(config: &Config, metrics: &Arc<Metrics>) -> io::Result<Option<Arc<Access>>> {
+    let files = config.access.clone();
+    if files.tls.is_none() && !files.proves_callers() {
+        return Ok(None);
+    }
+    let access = Access::load(files, Arc::clone(metrics));
+    access.map(Some).map_err(io::Error::other)
+}
+
 fn bind(config: &Config) -> io::Result<(Vec<Listener>, Listener)> {
     let bind = |address: &Address| {
-        Listener::bind(address)
-            .map_err(|error| io::Error::other(format!("cannot listen on {address}: {error}")))
+        let bound = Listener::bind(address, config.socket)
+            .map_err(|error| io::Error::other(format!("cannot listen on {address}: {error}")))?;
+        Ok(match config.access.tls {
+            Some(_) => bound.secured(),
+            None => bound,
+        })
     };
     let listen = config.listen.iter().map(bind).collect::<io::Result<_>>()?;
     Ok((listen, bind(&config.admin)?))
@@ -280,7 +338,7 @@ fn stop_signal() -> io::Result<impl Future<Output = ()>> {
     })
 }
 
-fn say_ready(companies: &Companies, address: &str) {
+fn say_ready(companies: &Companies, address: Option<&str>) {
     let names = companies.names().into_iter();
     let active: Vec<_> = names
         .filter(|name| companies.load(name).is_some())
@@ -290,7 +348,9 @@ fn say_ready(companies: &Companies, address: &str) {
     } else {
         format!("ready: {}\n", active.join(", "))
     };
-    if active.iter().any(|name| name == "demo") {
+    if let Some(address) = address
+        && active.iter().any(|name| name == "demo")
+    {
         text.push_str(&demo_check(address));
     }
     let mut out = io::stdout().lock();
@@ -302,6 +362,7 @@ fn say_ready(companies: &Companies, address: &str) {
 fn demo_check(address: &str) -> String {
     let (socket, base) = match address.strip_prefix("unix:") {
         Some(path) => (format!("--unix-socket {path} "), "http://localhost"),
+        None if address.starts_with("https:") => ("--insecure ".to_owned(), address),
         None => (String::new(), address),
     };
     format!(

@@ -34,6 +34,8 @@ pub(super) struct Dispatch {
     metrics: Arc<Metrics>,
     connections_max: u64,
     turning_away: Arc<Semaphore>,
+    /// Whether TCP connections are TLS: then there is nothing to be said to one too many.
+    tls: bool,
 }
 
 // === impl Dispatch ===
@@ -43,6 +45,7 @@ impl Dispatch {
         workers: Vec<mpsc::Sender<Detached>>,
         metrics: Arc<Metrics>,
         connections_max: usize,
+        tls: bool,
     ) -> Self {
         Self {
             workers,
@@ -50,6 +53,7 @@ impl Dispatch {
             metrics,
             connections_max: connections_max as u64,
             turning_away: Arc::new(Semaphore::new(TURNED_AWAY_MAX)),
+            tls,
         }
     }
 
@@ -95,6 +99,9 @@ impl Dispatch {
     }
 
     fn turn_away(&self, mut stream: Stream) {
+        if self.tls && matches!(stream, Stream::Tcp(_)) {
+            return;
+        }
         let Ok(permit) = Arc::clone(&self.turning_away).try_acquire_owned() else {
             return;
         };

@@ -7,6 +7,7 @@ use hyper::header::{CONTENT_TYPE, HeaderMap};
 
 use super::body::{self, BodyError};
 use super::desk::{Desk, reach};
+use super::door::{Entry, no_explanation};
 use super::evaluation::{EvaluationRequest, Parts, asks_to_explain, names_generation};
 use super::respond::{Answer, Refusal, RefusalCode};
 use super::worker::Worker;
@@ -78,6 +79,7 @@ impl Asker<'_> {
 pub(super) async fn evaluation(
     worker: &Worker,
     company: Option<&str>,
+    entry: &Entry,
     headers: &HeaderMap,
     body: &mut Incoming,
 ) -> Answer {
@@ -90,6 +92,7 @@ pub(super) async fn evaluation(
     let here = desk.caught(|| evaluate(desk, api, company, &said, Explain::Elsewhere));
     match here {
         Some(answer) => answer,
+        None if !entry.may_explain => no_explanation(desk).into(),
         None => on_pool(worker, api, company, said, Explain::IfAsked).await,
     }
 }

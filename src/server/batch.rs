@@ -9,6 +9,7 @@ use serde::de::{MapAccess, SeqAccess};
 
 use super::authzen::{self, Asker, Explain, Said};
 use super::desk::Desk;
+use super::door::{Entry, no_explanation};
 use super::evaluation::{EvaluationRequest, Parts, asks_to_explain, names_generation};
 use super::expect::{self, optional, wrong};
 use super::json::{Member, Name, Names, Read, Shape, Text, put, shorten, skip_items};
@@ -72,6 +73,7 @@ enum Asked<'r, 'a> {
 pub(super) async fn evaluations(
     worker: &Worker,
     company: Option<&str>,
+    entry: &Entry,
     headers: &HeaderMap,
     body: &mut Incoming,
 ) -> Answer {
@@ -87,7 +89,15 @@ pub(super) async fn evaluations(
         }
     }
     let company = company.map(str::to_owned);
-    let question = move |desk: &Desk| answer(desk, company.as_deref(), &said, Explain::IfAsked);
+    let may_explain = entry.may_explain;
+    let question = move |desk: &Desk| {
+        let company = company.as_deref();
+        if may_explain {
+            return answer(desk, company, &said, Explain::IfAsked);
+        }
+        let answered = answer(desk, company, &said, Explain::Elsewhere);
+        Some(answered.unwrap_or_else(|| no_explanation(desk).into()))
+    };
     worker.pool().ask(question).await
 }
 

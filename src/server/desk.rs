@@ -96,6 +96,16 @@ impl Desk {
         }
     }
 
+    /// The company that a path means which names none: the default one, or the only one there is.
+    pub(super) fn meant(&self) -> Option<String> {
+        if let Some(company) = &self.shared.default_company {
+            return Some(company.clone());
+        }
+        let mut names = self.shared.companies.names().into_iter();
+        let only = names.next()?;
+        names.next().is_none().then_some(only)
+    }
+
     /// The generation of what decides for the company, if it has one. To be asked before the
     /// snapshot is looked at: so that one is not older than what is promised here.
     pub(super) fn generation(&self, company: Option<&str>) -> Option<u64> {

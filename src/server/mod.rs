@@ -5,7 +5,7 @@
 //! gives each new connection to the next worker, which keeps it. Decisions never run on the control
 //! runtime, and nothing but decisions runs on a worker: what takes longer runs on the `pool`.
 //!
-//! A request's way: `worker` (limits, counts) → `routes` → `authzen` (body) → `desk` (one
+//! A request's way: `worker` (limits, counts) → `routes` → `door` (who asks) → `authzen` (body) → `desk` (one
 //! look at the company's snapshot, decision) → `respond`.
 
 mod acceptor;
@@ -17,6 +17,7 @@ mod company_metrics;
 mod connection;
 mod desk;
 mod discovery;
+mod door;
 mod evaluation;
 mod expect;
 pub mod explanation;
@@ -53,6 +54,7 @@ pub use readiness::Readiness;
 pub use reload::{ReloadHandle, ReloadOptions};
 pub use routes::{INTERFACES, Interface};
 
+use crate::access::Access;
 use crate::companies::Companies;
 use crate::config::{Limits, PublicUrl};
 use crate::telemetry::Metrics;
@@ -66,6 +68,8 @@ pub struct Server {
     pub companies: Arc<Companies>,
     /// For whom it decides where a path names nobody.
     pub default_company: Option<String>,
+    /// Who may ask; none: whoever reaches it, without TLS.
+    pub access: Option<Arc<Access>>,
     /// Under which URL callers see it.
     pub public_url: Option<PublicUrl>,
     /// Where it counts; it has as many workers, and threads in the pool, as this has shards.
@@ -82,6 +86,7 @@ pub struct Server {
 struct Shared {
     companies: Arc<Companies>,
     default_company: Option<String>,
+    access: Option<Arc<Access>>,
     public_url: Option<PublicUrl>,
     page_key: page::Key,
     metrics: Arc<Metrics>,
@@ -108,6 +113,7 @@ impl Server {
         let shared = Arc::new(Shared {
             companies: self.companies,
             default_company: self.default_company,
+            access: self.access,
             public_url: self.public_url,
             page_key: page::Key::random()?,
             metrics: self.metrics,
@@ -126,6 +132,10 @@ impl Server {
             workers.collect::<io::Result<_>>()?,
             Arc::clone(&shared.metrics),
             shared.limits.connections_max,
+            shared
+                .access
+                .as_ref()
+                .is_some_and(|access| access.has_tls()),
         ));
         drop((running, pool));
         for listener in decision {
@@ -159,6 +169,7 @@ impl Shared {
         Self {
             companies: Arc::new(companies),
             default_company: None,
+            access: None,
             public_url: None,
             page_key: page::Key::random().unwrap(),
             metrics: Arc::new(Metrics::new(1, 1, [])),

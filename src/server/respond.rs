@@ -7,7 +7,8 @@ use std::hash::{BuildHasher, RandomState};
 use http_body_util::Full;
 use hyper::body::Bytes;
 use hyper::header::{
-    ALLOW, CACHE_CONTROL, CONNECTION, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER,
+    ALLOW, CACHE_CONTROL, CONNECTION, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue,
+    RETRY_AFTER, WWW_AUTHENTICATE,
 };
 use hyper::{Response, StatusCode};
 use serde::Serialize;
@@ -40,6 +41,7 @@ pub(super) struct Answer {
     body: Bytes,
     revision: Option<HeaderValue>,
     allow: Option<&'static str>,
+    challenge: Option<&'static str>,
     close: bool,
     cacheable: bool,
 }
@@ -56,6 +58,9 @@ pub(super) struct Refusal {
 /// The code of an error's body.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum RefusalCode {
+    NoCredentials,
+    BadCredentials,
+    NotAllowed,
     WrongContentType,
     EmptyBody,
     InvalidJson,
@@ -213,6 +218,7 @@ impl Answer {
             }),
             revision: None,
             allow: None,
+            challenge: None,
             close: false,
             cacheable: false,
         }
@@ -230,6 +236,12 @@ impl Answer {
         self
     }
 
+    /// The same, telling how to prove who asks.
+    pub(super) const fn challenging(mut self, challenge: Option<&'static str>) -> Self {
+        self.challenge = challenge;
+        self
+    }
+
     /// The same, after which the connection is closed.
     pub(super) const fn closing(mut self) -> Self {
         self.close = true;
@@ -242,6 +254,7 @@ impl Answer {
             body,
             revision: None,
             allow: None,
+            challenge: None,
             close: false,
             cacheable: false,
         }
@@ -259,6 +272,9 @@ impl Answer {
         }
         if let Some(allow) = self.allow {
             headers.insert(ALLOW, HeaderValue::from_static(allow));
+        }
+        if let Some(challenge) = self.challenge {
+            headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static(challenge));
         }
         if self.code == Code::Unavailable {
             headers.insert(RETRY_AFTER, RETRY_SECONDS);
@@ -357,8 +373,11 @@ impl Refusal {
 }
 
 impl RefusalCode {
-    const fn name(self) -> &'static str {
+    pub(super) const fn name(self) -> &'static str {
         match self {
+            Self::NoCredentials => "no_credentials",
+            Self::BadCredentials => "bad_credentials",
+            Self::NotAllowed => "not_allowed",
             Self::WrongContentType => "wrong_content_type",
             Self::EmptyBody => "empty_body",
             Self::InvalidJson => "invalid_json",
@@ -427,10 +446,12 @@ impl Headers {
     }
 }
 
-const fn status(code: Code) -> StatusCode {
+pub(super) const fn status(code: Code) -> StatusCode {
     match code {
         Code::Ok => StatusCode::OK,
         Code::BadRequest => StatusCode::BAD_REQUEST,
+        Code::Unauthorized => StatusCode::UNAUTHORIZED,
+        Code::Forbidden => StatusCode::FORBIDDEN,
         Code::NotFound => StatusCode::NOT_FOUND,
         Code::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
         Code::RequestTimeout => StatusCode::REQUEST_TIMEOUT,

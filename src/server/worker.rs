@@ -20,13 +20,15 @@ use tokio::task::spawn_local;
 
 use super::connection::{self, HEADER_BYTES_MAX, http};
 use super::desk::Desk;
+use super::door::Entry;
 use super::evaluation::Sought;
 use super::pace::{Pace, Paces, TICK};
 use super::pool::Pool;
 use super::respond::{Answer, AnswerBody, REQUEST_ID, Refusal, RefusalCode};
 use super::routes::{is_foreseen, route};
 use super::stream::Detached;
-use super::{Shared, authzen, batch, body, discovery, filter, search};
+use super::{Shared, authzen, batch, body, discovery, door, filter, search};
+use crate::access::{Access, Peer, TlsFor};
 use crate::telemetry::{Api, Code};
 
 /// Connections on their way to a worker.
@@ -41,6 +43,8 @@ pub(super) struct Worker {
     desk: Desk,
     pool: Pool,
     paces: Paces,
+    /// Whom to ask who may; none: nobody is asked for proof.
+    guard: Option<Arc<Access>>,
     requests_max: u64,
     in_flight: Cell<u64>,
 }
@@ -92,6 +96,7 @@ impl Worker {
             desk: Desk::new(Arc::clone(&shared), shard, number),
             pool,
             paces: Paces::new(&shared.limits),
+            guard: (shared.access.clone()).filter(|access| access.demands_proof()),
             requests_max: shared.limits.requests_max.div_ceil(workers) as u64,
             in_flight: Cell::new(0),
             shared,
@@ -142,10 +147,16 @@ impl Worker {
         };
         let (worker, http, pace) = (Rc::clone(self), Rc::clone(http), self.paces.add());
         spawn_local(async move {
-            let service = hyper::service::service_fn(|request| {
-                worker.clone().answer(Rc::clone(&pace), request)
-            });
-            connection::serve(&http, stream, &pace, service).await;
+            let (access, metrics) = (worker.shared.access.as_deref(), &worker.shared.metrics);
+            let entered = door::enter(access, metrics, stream, TlsFor::Decisions, &pace).await;
+            if let Some((stream, peer)) = entered {
+                let peer = Rc::new(peer);
+                let service = hyper::service::service_fn(|request| {
+                    let (pace, peer) = (Rc::clone(&pace), Rc::clone(&peer));
+                    worker.clone().answer(pace, peer, request)
+                });
+                connection::serve(&http, stream, &pace, service).await;
+            }
             worker.shared.metrics.connection_closed();
         });
     }
@@ -154,6 +165,7 @@ impl Worker {
     async fn answer(
         self: Rc<Self>,
         pace: Rc<Pace>,
+        peer: Rc<Peer>,
         request: Request<Incoming>,
     ) -> Result<Response<AnswerBody>, Infallible> {
         let mut underway = Underway::begin(&self, &pace);
@@ -162,7 +174,7 @@ impl Worker {
             Some(id) if !id.is_empty() => id.clone(),
             _ => self.desk.headers().request_id(),
         };
-        let (api, mut answer) = self.decide(&head, &mut body).await;
+        let (api, mut answer) = self.decide(&peer, &head, &mut body).await;
         debug_assert!(is_foreseen(api, answer.code), "{api:?}: {:?}", answer.code);
         underway.answered = Some((api, answer.code));
         drop(underway);
@@ -181,13 +193,27 @@ impl Worker {
         Ok(answer.into_response(request_id))
     }
 
-    async fn decide(&self, head: &Parts, body: &mut Incoming) -> (Api, Answer) {
+    async fn decide(&self, peer: &Peer, head: &Parts, body: &mut Incoming) -> (Api, Answer) {
         if head_bytes(head) > HEADER_BYTES_MAX {
             let message = format!("the head is larger than {HEADER_BYTES_MAX} bytes");
             let (status, code) = (Code::HeadTooLarge, RefusalCode::HeadTooLarge);
             return (Api::Unrouted, Refusal::new(status, code, message).into());
         }
-        let route = match route(&head.method, head.uri.path()) {
+        let route = route(&head.method, head.uri.path());
+        let entry = match &self.guard {
+            None => Entry::OPEN,
+            Some(access) => {
+                let (desk, found) = (&self.desk, route.as_ref().ok());
+                match door::admit(access, desk, peer, &head.headers, found) {
+                    Ok(entry) => entry,
+                    Err(refused) => {
+                        let api = route.map_or_else(|(api, _)| api, |route| route.api);
+                        return (api, refused.into());
+                    }
+                }
+            }
+        };
+        let route = match route {
             Ok(route) => route,
             Err(missed) => return missed,
         };
@@ -199,9 +225,9 @@ impl Worker {
                 Refusal::new(Code::Unavailable, code, message).into(),
             );
         }
-        let (company, headers) = (route.company, &head.headers);
+        let (company, headers) = (entry.company.as_deref().or(route.company), &head.headers);
         let answer = match route.api {
-            Api::Evaluations => batch::evaluations(self, company, headers, body).await,
+            Api::Evaluations => batch::evaluations(self, company, &entry, headers, body).await,
             Api::SearchSubject => {
                 search::search(self, Sought::Subject, company, headers, body).await
             }
@@ -213,7 +239,7 @@ impl Worker {
             Api::Explain => authzen::explain(self, company, headers, body).await,
             Api::Filter => filter::filtered(self, company, headers, body).await,
             Api::Evaluation | Api::Unrouted => {
-                authzen::evaluation(self, company, headers, body).await
+                authzen::evaluation(self, company, &entry, headers, body).await
             }
         };
         (route.api, answer)

@@ -30,6 +30,10 @@ pub enum Code {
     Ok,
     /// 400: the request is not one.
     BadRequest,
+    /// 401: nobody knows who asks.
+    Unauthorized,
+    /// 403: the caller may not ask that.
+    Forbidden,
     /// 404: no such path or company.
     NotFound,
     /// 405: not by this method.
@@ -46,6 +50,41 @@ pub enum Code {
     Internal,
     /// 503: not now.
     Unavailable,
+}
+
+/// A kind of file that says who may ask.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CredentialFile {
+    /// Certificate, key and authorities.
+    Tls,
+    /// Bearer tokens.
+    Tokens,
+    /// What callers are bound to.
+    Callers,
+}
+
+/// Why a caller is turned away.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CallerRefused {
+    /// Nothing tells who it is.
+    NoCredentials,
+    /// What it brings is not known.
+    BadCredentials,
+    /// It may not use the interface.
+    Interface,
+    /// It is not bound to the company.
+    Company,
+}
+
+/// What comes of a TLS handshake.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Handshake {
+    /// A connection.
+    Done,
+    /// An error on either side.
+    Failed,
+    /// It took too long.
+    TooSlow,
 }
 
 // === impl Api ===
@@ -99,9 +138,11 @@ impl Api {
 
 impl Code {
     /// All of them, in the order of their positions.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 12] = [
         Self::Ok,
         Self::BadRequest,
+        Self::Unauthorized,
+        Self::Forbidden,
         Self::NotFound,
         Self::MethodNotAllowed,
         Self::RequestTimeout,
@@ -118,6 +159,8 @@ impl Code {
         match self {
             Self::Ok => 200,
             Self::BadRequest => 400,
+            Self::Unauthorized => 401,
+            Self::Forbidden => 403,
             Self::NotFound => 404,
             Self::MethodNotAllowed => 405,
             Self::RequestTimeout => 408,
@@ -126,6 +169,63 @@ impl Code {
             Self::HeadTooLarge => 431,
             Self::Internal => 500,
             Self::Unavailable => 503,
+        }
+    }
+}
+
+// === impl CredentialFile ===
+
+impl CredentialFile {
+    /// All of them, in the order of their positions.
+    pub const ALL: [Self; 3] = [Self::Tls, Self::Tokens, Self::Callers];
+
+    /// The label's value.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Tls => "tls",
+            Self::Tokens => "tokens",
+            Self::Callers => "callers",
+        }
+    }
+}
+
+// === impl CallerRefused ===
+
+impl CallerRefused {
+    /// All of them, in the order of their positions.
+    pub const ALL: [Self; 4] = [
+        Self::NoCredentials,
+        Self::BadCredentials,
+        Self::Interface,
+        Self::Company,
+    ];
+
+    /// The label's value.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::NoCredentials => "no_credentials",
+            Self::BadCredentials => "bad_credentials",
+            Self::Interface => "interface",
+            Self::Company => "company",
+        }
+    }
+}
+
+// === impl Handshake ===
+
+impl Handshake {
+    /// All of them, in the order of their positions.
+    pub const ALL: [Self; 3] = [Self::Done, Self::Failed, Self::TooSlow];
+
+    /// The label's value.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Done => "done",
+            Self::Failed => "failed",
+            Self::TooSlow => "too_slow",
         }
     }
 }

@@ -8,8 +8,9 @@ use prometheus::core::Collector;
 use prometheus::process_collector::ProcessCollector;
 use prometheus::{TextEncoder, proto};
 
+use super::callers::CallerMetrics;
 use super::family::{counter, gauge, histogram};
-use super::labels::{Api, Code};
+use super::labels::{Api, CallerRefused, Code, CredentialFile, Handshake};
 use super::shard::{DECISION_BUCKETS, Histogram, REQUEST_BUCKETS, Shard};
 use crate::model::{Decision, Reason};
 
@@ -39,6 +40,7 @@ pub struct Metrics {
     load_duration: Mutex<Histogram<{ LOAD_BUCKETS.len() }>>,
     connections: AtomicU64,
     connections_refused: AtomicU64,
+    callers: CallerMetrics,
     process: ProcessCollector,
 }
 
@@ -66,6 +68,7 @@ impl Metrics {
             load_duration: Mutex::default(),
             connections: AtomicU64::new(0),
             connections_refused: AtomicU64::new(0),
+            callers: CallerMetrics::default(),
             process: ProcessCollector::for_self(),
         }
     }
@@ -110,6 +113,26 @@ impl Metrics {
         self.connections.fetch_sub(1, Relaxed);
     }
 
+    /// A request was turned away because of who asks.
+    pub fn caller_refused(&self, why: CallerRefused) {
+        self.callers.refused(why);
+    }
+
+    /// A TLS handshake came to its end.
+    pub fn handshake(&self, result: Handshake) {
+        self.callers.handshake(result);
+    }
+
+    /// A changed file of credentials was tried: whether it is in use now.
+    pub fn credentials_loaded(&self, file: CredentialFile, used: bool) {
+        self.callers.loaded(file, used);
+    }
+
+    /// A certificate is in use that ends then, in seconds since 1970.
+    pub fn certificate_expires(&self, not_after: i64) {
+        self.callers.expires(not_after);
+    }
+
     /// Everything, and what other parts of the process count, in the Prometheus text format 0.0.4.
     ///
     /// # Errors
@@ -143,6 +166,7 @@ impl Metrics {
         families.extend(self.connections());
         families.extend(self.pool());
         families.extend(self.loads());
+        families.extend(self.callers.families());
         families.extend(self.process.collect());
         families
     }

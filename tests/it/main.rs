@@ -10,6 +10,8 @@
 
 /// Valid JSON that no one in their senses sends.
 mod absurd;
+/// Who may ask: tokens, certificates, what callers are bound to.
+mod access;
 /// What may stop an activation, and what is said of it.
 mod activation;
 /// The admin listener.
@@ -72,3 +74,5 @@ mod shrink;
 mod swap;
 /// Rules of the house.
 mod tidy;
+/// TLS, and callers known by certificates.
+mod tls;
