@@ -52,6 +52,9 @@ pub(crate) struct Args {
     /// Of these, how many may wait for a thread [default: 256]
     #[arg(long, value_name = "N")]
     pool_queue: Option<String>,
+    /// For how long such a question may wait; then it is turned away [default: 2s]
+    #[arg(long, value_name = "TIME")]
+    pool_time: Option<String>,
     /// TLS on every address but unix sockets: the certificate and those above it, PEM; watched
     #[arg(long, value_name = "FILE")]
     tls_cert: Option<String>,
@@ -91,9 +94,27 @@ pub(crate) struct Args {
     /// Connections open at once [default: 10000]
     #[arg(long, value_name = "N")]
     max_connections: Option<String>,
-    /// Requests under way at once [default: 4096]
+    /// Requests that have come whole and are not answered, at once [default: 4096]
     #[arg(long, value_name = "N")]
     max_requests: Option<String>,
+    /// Requests whose bodies have not come whole, at once [default: 4096]
+    #[arg(long, value_name = "N")]
+    max_bodies: Option<String>,
+    /// Bytes of such bodies at once, beyond the first 16 KiB of each [default: 64MiB]
+    #[arg(long, value_name = "SIZE")]
+    max_body_memory: Option<String>,
+    /// Path and headers of a request [default: 64KiB]
+    #[arg(long, value_name = "SIZE")]
+    max_header: Option<String>,
+    /// Body of a request [default: 1MiB]
+    #[arg(long, value_name = "SIZE")]
+    max_body: Option<String>,
+    /// Requests that a connection of HTTP/2 may have under way [default: 256]
+    #[arg(long, value_name = "N")]
+    max_streams: Option<String>,
+    /// Results on a page of a search, up to 1000 [default: 1000]
+    #[arg(long, value_name = "N")]
+    max_page: Option<String>,
     /// Items of a batch, up to 10000 [default: 1000]
     #[arg(long, value_name = "N")]
     max_batch: Option<String>,
@@ -106,7 +127,10 @@ pub(crate) struct Args {
     /// From one request to the next on a connection [default: 5m]
     #[arg(long, value_name = "TIME")]
     idle_timeout: Option<String>,
-    /// From the signal to stop to the end, at most [default: 10s]
+    /// From the signal to stop, and being ready no more, to taking no more connections [default: 0s]
+    #[arg(long, value_name = "TIME")]
+    drain_delay: Option<String>,
+    /// From then to the end, at most [default: 10s]
     #[arg(long, value_name = "TIME")]
     drain_timeout: Option<String>,
     /// How log lines are written: text or json [default: text]
@@ -179,6 +203,14 @@ fn gather(args: Args) -> RawConfig {
     raw.flag("poll-interval", args.poll_interval);
     raw.flag("max-connections", args.max_connections);
     raw.flag("max-requests", args.max_requests);
+    raw.flag("max-bodies", args.max_bodies);
+    raw.flag("max-body-memory", args.max_body_memory);
+    raw.flag("max-header", args.max_header);
+    raw.flag("max-body", args.max_body);
+    raw.flag("max-streams", args.max_streams);
+    raw.flag("max-page", args.max_page);
+    raw.flag("pool-time", args.pool_time);
+    raw.flag("drain-delay", args.drain_delay);
     raw.flag("max-batch", args.max_batch);
     raw.flag("header-timeout", args.header_timeout);
     raw.flag("body-timeout", args.body_timeout);

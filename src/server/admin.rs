@@ -16,6 +16,7 @@ use hyper::{Request, Response, StatusCode};
 use serde::Deserialize;
 use tokio::sync::watch;
 
+use super::bodies::Bodies;
 use super::company_metrics;
 use super::connection::{self, http};
 use super::door::{self, Refused};
@@ -27,6 +28,9 @@ use super::respond::{AnswerBody, json, status};
 use super::snapshots::snapshots;
 use super::{Shared, body};
 use crate::access::{Peer, Right, TlsFor};
+
+/// The largest body that is read.
+const ADMIN_BODY_BYTES_MAX: usize = 1 << 20;
 
 /// How long the body of a request may take.
 const BODY_TIME: Duration = Duration::from_secs(10);
@@ -41,6 +45,7 @@ pub(super) struct Admin {
     shared: Arc<Shared>,
     reload: ReloadHandle,
     paces: Paces,
+    bodies: Bodies,
 }
 
 /// An interface of the admin listener.
@@ -98,6 +103,7 @@ impl Admin {
     pub(super) fn new(shared: Arc<Shared>, reload: ReloadHandle) -> Rc<Self> {
         Rc::new(Self {
             paces: Paces::new(&shared.limits),
+            bodies: Bodies::new(&shared.limits, shared.metrics.shards().len()),
             shared,
             reload,
         })
@@ -109,7 +115,7 @@ impl Admin {
         listener: Listener,
         mut stopped: watch::Receiver<bool>,
     ) {
-        let http = Rc::new(http());
+        let http = Rc::new(http(&self.shared.limits));
         let mut tick = tokio::time::interval(TICK);
         loop {
             let accepted = tokio::select! {
@@ -280,7 +286,7 @@ impl Admin {
 
     async fn reload(&self, body: &mut Incoming) -> Page {
         let bad = |message: &str| Page::error(StatusCode::BAD_REQUEST, "invalid_body", message);
-        let body = match body::collect(body, BODY_TIME).await {
+        let body = match body::collect(body, ADMIN_BODY_BYTES_MAX, BODY_TIME, &self.bodies).await {
             Ok(body) => body,
             Err(body::BodyError::TooLarge) => {
                 let status = StatusCode::PAYLOAD_TOO_LARGE;

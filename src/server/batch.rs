@@ -77,8 +77,8 @@ pub(super) async fn evaluations(
     headers: &HeaderMap,
     body: &mut Incoming,
 ) -> Answer {
-    let said = match authzen::read(worker, headers, body).await {
-        Ok(said) => said,
+    let (said, _place) = match authzen::read(worker, headers, body).await {
+        Ok(read) => read,
         Err(answer) => return answer,
     };
     if !said.as_ref().is_ok_and(|body| is_large(body)) {

@@ -193,8 +193,10 @@ impl Paces {
         self.paces.borrow().len()
     }
 
-    /// To be called every [`TICK`]: sends those away whose time is up.
-    pub(super) fn tick(&self) {
+    /// To be called every [`TICK`]: sends those away whose time is up. Returns how many were too
+    /// long over a head, and how many idle.
+    pub(super) fn tick(&self) -> (u64, u64) {
+        let (mut heads, mut idle) = (0, 0);
         self.ticks.set(self.ticks.get().wrapping_add(1));
         self.forget_gone();
         for pace in self.paces.borrow().iter() {
@@ -205,11 +207,18 @@ impl Paces {
                 Phase::Finishing if pace.open.get() == 0 && spent > self.header => {
                     pace.pass(Verdict::Drop);
                 }
-                Phase::Head if pace.open.get() == 0 && spent > self.header => pace.finish(),
-                Phase::Idle if pace.open.get() == 0 && spent > self.idle => pace.finish(),
+                Phase::Head if pace.open.get() == 0 && spent > self.header => {
+                    heads += 1;
+                    pace.finish();
+                }
+                Phase::Idle if pace.open.get() == 0 && spent > self.idle => {
+                    idle += 1;
+                    pace.finish();
+                }
                 _ => {}
             }
         }
+        (heads, idle)
     }
 
     /// Lets every connection finish what runs, and close.

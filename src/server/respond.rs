@@ -15,7 +15,7 @@ use serde::Serialize;
 
 use super::explanation;
 use crate::decide::Explanation;
-use crate::telemetry::Code;
+use crate::telemetry::{Code, Limit};
 
 /// What an answer's body is.
 pub(super) type AnswerBody = Full<Bytes>;
@@ -42,6 +42,8 @@ pub(super) struct Answer {
     revision: Option<HeaderValue>,
     allow: Option<&'static str>,
     challenge: Option<&'static str>,
+    /// The limit that stood in the way, for its count.
+    pub(super) limit: Option<Limit>,
     close: bool,
     cacheable: bool,
 }
@@ -86,6 +88,9 @@ pub(super) enum RefusalCode {
     NoActiveSnapshot,
     GenerationNotReached,
     TooManyRequests,
+    TooManyBodies,
+    BodyMemoryFull,
+    PoolTooSlow,
     PoolFull,
     Internal,
 }
@@ -219,6 +224,7 @@ impl Answer {
             revision: None,
             allow: None,
             challenge: None,
+            limit: refusal.code.limit(),
             close: false,
             cacheable: false,
         }
@@ -255,6 +261,7 @@ impl Answer {
             revision: None,
             allow: None,
             challenge: None,
+            limit: None,
             close: false,
             cacheable: false,
         }
@@ -373,6 +380,22 @@ impl Refusal {
 }
 
 impl RefusalCode {
+    /// The limit that it stands for.
+    const fn limit(self) -> Option<Limit> {
+        Some(match self {
+            Self::TooManyRequests => Limit::Requests,
+            Self::TooManyBodies => Limit::Bodies,
+            Self::BodyMemoryFull => Limit::BodyMemory,
+            Self::PoolFull => Limit::PoolQueue,
+            Self::PoolTooSlow => Limit::PoolTime,
+            Self::BodyTooSlow => Limit::BodyTime,
+            Self::BodyTooLarge => Limit::BodyBytes,
+            Self::HeadTooLarge => Limit::HeaderBytes,
+            Self::TooManyItems => Limit::BatchItems,
+            _ => return None,
+        })
+    }
+
     pub(super) const fn name(self) -> &'static str {
         match self {
             Self::NoCredentials => "no_credentials",
@@ -403,6 +426,9 @@ impl RefusalCode {
             Self::NoActiveSnapshot => "no_active_snapshot",
             Self::GenerationNotReached => "generation_not_reached",
             Self::TooManyRequests => "too_many_requests",
+            Self::TooManyBodies => "too_many_bodies",
+            Self::BodyMemoryFull => "body_memory_full",
+            Self::PoolTooSlow => "pool_too_slow",
             Self::PoolFull => "pool_full",
             Self::Internal => "internal",
         }

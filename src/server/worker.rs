@@ -18,7 +18,8 @@ use tokio::runtime::{Builder, LocalOptions};
 use tokio::sync::{mpsc, watch};
 use tokio::task::spawn_local;
 
-use super::connection::{self, HEADER_BYTES_MAX, http};
+use super::bodies::Bodies;
+use super::connection::{self, http};
 use super::desk::Desk;
 use super::door::Entry;
 use super::evaluation::Sought;
@@ -29,7 +30,7 @@ use super::routes::{is_foreseen, route};
 use super::stream::Detached;
 use super::{Shared, authzen, batch, body, discovery, door, filter, search};
 use crate::access::{Access, Peer, TlsFor};
-use crate::telemetry::{Api, Code};
+use crate::telemetry::{Api, Code, Limit};
 
 /// Connections on their way to a worker.
 const HANDOVER: usize = 1024;
@@ -45,9 +46,14 @@ pub(super) struct Worker {
     paces: Paces,
     /// Whom to ask who may; none: nobody is asked for proof.
     guard: Option<Arc<Access>>,
-    requests_max: u64,
-    in_flight: Cell<u64>,
+    bodies: Bodies,
+    requests_max: usize,
+    /// Requests that have come whole and are not answered.
+    requests: Cell<usize>,
 }
+
+/// A place among the requests that have come whole; it is free again when this is gone.
+pub(super) struct Place<'w>(&'w Cell<usize>);
 
 /// Counts a request from its head to its answer, or to its client's leaving.
 struct Underway<'w> {
@@ -97,8 +103,9 @@ impl Worker {
             pool,
             paces: Paces::new(&shared.limits),
             guard: (shared.access.clone()).filter(|access| access.demands_proof()),
-            requests_max: shared.limits.requests_max.div_ceil(workers) as u64,
-            in_flight: Cell::new(0),
+            requests_max: shared.limits.requests_max.div_ceil(workers),
+            bodies: Bodies::new(&shared.limits, workers),
+            requests: Cell::new(0),
             shared,
         })
     }
@@ -108,7 +115,7 @@ impl Worker {
         mut incoming: mpsc::Receiver<Detached>,
         mut stopping: watch::Receiver<bool>,
     ) {
-        let http = Rc::new(http());
+        let http = Rc::new(http(&self.shared.limits));
         let mut tick = tokio::time::interval(TICK);
         tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
@@ -117,7 +124,7 @@ impl Worker {
                     Some(connection) => self.serve(&http, connection),
                     None => break, // no acceptor is left
                 },
-                _ = tick.tick() => self.paces.tick(),
+                _ = tick.tick() => self.tick(),
             }
         }
         let _ = stopping.wait_for(|stopping| *stopping).await;
@@ -126,7 +133,7 @@ impl Worker {
             while self.paces.count() > 0 {
                 tokio::select! {
                     () = tokio::time::sleep(GONE_POLL) => {}
-                    _ = tick.tick() => self.paces.tick(),
+                    _ = tick.tick() => self.tick(),
                 }
             }
         };
@@ -135,6 +142,12 @@ impl Worker {
             let open = self.paces.count();
             tracing::warn!(open, "connections were cut off at the drain deadline");
         }
+    }
+
+    fn tick(&self) {
+        let (heads, idle) = self.paces.tick();
+        self.shared.metrics.limits_reached(Limit::HeaderTime, heads);
+        self.shared.metrics.limits_reached(Limit::IdleTime, idle);
     }
 
     fn serve(self: &Rc<Self>, http: &Rc<connection::Http>, connection: Detached) {
@@ -155,7 +168,9 @@ impl Worker {
                     let (pace, peer) = (Rc::clone(&pace), Rc::clone(&peer));
                     worker.clone().answer(pace, peer, request)
                 });
-                connection::serve(&http, stream, &pace, service).await;
+                if connection::serve(&http, stream, &pace, service).await {
+                    metrics.limit_reached(Limit::HeaderBytes);
+                }
             }
             worker.shared.metrics.connection_closed();
         });
@@ -177,6 +192,9 @@ impl Worker {
         let (api, mut answer) = self.decide(&peer, &head, &mut body).await;
         debug_assert!(is_foreseen(api, answer.code), "{api:?}: {:?}", answer.code);
         underway.answered = Some((api, answer.code));
+        if let Some(limit) = answer.limit {
+            self.shared.metrics.limit_reached(limit);
+        }
         drop(underway);
         if !body.is_end_stream() {
             let awaits_continue = head.headers.contains_key(EXPECT);
@@ -194,8 +212,9 @@ impl Worker {
     }
 
     async fn decide(&self, peer: &Peer, head: &Parts, body: &mut Incoming) -> (Api, Answer) {
-        if head_bytes(head) > HEADER_BYTES_MAX {
-            let message = format!("the head is larger than {HEADER_BYTES_MAX} bytes");
+        let most = self.shared.limits.header_bytes_max;
+        if head_bytes(head) > most {
+            let message = format!("the head is larger than {most} bytes");
             let (status, code) = (Code::HeadTooLarge, RefusalCode::HeadTooLarge);
             return (Api::Unrouted, Refusal::new(status, code, message).into());
         }
@@ -217,14 +236,6 @@ impl Worker {
             Ok(route) => route,
             Err(missed) => return missed,
         };
-        if self.in_flight.get() > self.requests_max {
-            let message = "too many requests are under way";
-            let code = RefusalCode::TooManyRequests;
-            return (
-                route.api,
-                Refusal::new(Code::Unavailable, code, message).into(),
-            );
-        }
         let (company, headers) = (entry.company.as_deref().or(route.company), &head.headers);
         let answer = match route.api {
             Api::Evaluations => batch::evaluations(self, company, &entry, headers, body).await,
@@ -245,6 +256,22 @@ impl Worker {
         (route.api, answer)
     }
 
+    /// A place for a request that has come whole, if there is one.
+    pub(super) fn take_place(&self) -> Result<Place<'_>, Answer> {
+        let taken = self.requests.get();
+        if taken >= self.requests_max {
+            let message = "too many requests are being answered";
+            let code = RefusalCode::TooManyRequests;
+            return Err(Refusal::new(Code::Unavailable, code, message).into());
+        }
+        self.requests.set(taken + 1);
+        Ok(Place(&self.requests))
+    }
+
+    pub(super) const fn bodies(&self) -> &Bodies {
+        &self.bodies
+    }
+
     pub(super) const fn desk(&self) -> &Desk {
         &self.desk
     }
@@ -261,11 +288,18 @@ fn head_bytes(head: &Parts) -> usize {
     head.uri.path().len() + head.uri.query().map_or(0, str::len) + fields.sum::<usize>()
 }
 
+// === impl Place ===
+
+impl Drop for Place<'_> {
+    fn drop(&mut self) {
+        self.0.set(self.0.get().saturating_sub(1));
+    }
+}
+
 // === impl Underway ===
 
 impl<'w> Underway<'w> {
     fn begin(worker: &'w Worker, pace: &'w Pace) -> Self {
-        worker.in_flight.set(worker.in_flight.get() + 1);
         worker.desk.metrics().request_began();
         pace.request_began();
         Self {
@@ -279,8 +313,6 @@ impl<'w> Underway<'w> {
 
 impl Drop for Underway<'_> {
     fn drop(&mut self) {
-        let in_flight = &self.worker.in_flight;
-        in_flight.set(in_flight.get().saturating_sub(1));
         match self.answered {
             Some((api, code)) => {
                 let duration = self.began.elapsed();

@@ -87,6 +87,35 @@ pub enum Handshake {
     TooSlow,
 }
 
+/// A limit that a client can run into.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Limit {
+    /// Connections open at once.
+    Connections,
+    /// Requests that have come whole, at once.
+    Requests,
+    /// Requests whose bodies have not, at once.
+    Bodies,
+    /// Bytes of those.
+    BodyMemory,
+    /// Bytes of a head.
+    HeaderBytes,
+    /// Seconds that a head takes.
+    HeaderTime,
+    /// Bytes of a body.
+    BodyBytes,
+    /// Seconds that a body takes.
+    BodyTime,
+    /// Seconds without a request.
+    IdleTime,
+    /// Items of a batch.
+    BatchItems,
+    /// Questions that wait for the pool, at once.
+    PoolQueue,
+    /// Seconds that one waits for it.
+    PoolTime,
+}
+
 // === impl Api ===
 
 impl Api {
@@ -226,6 +255,45 @@ impl Handshake {
             Self::Done => "done",
             Self::Failed => "failed",
             Self::TooSlow => "too_slow",
+        }
+    }
+}
+
+// === impl Limit ===
+
+impl Limit {
+    /// All of them, in the order of their positions.
+    pub const ALL: [Self; 12] = [
+        Self::Connections,
+        Self::Requests,
+        Self::Bodies,
+        Self::BodyMemory,
+        Self::HeaderBytes,
+        Self::HeaderTime,
+        Self::BodyBytes,
+        Self::BodyTime,
+        Self::IdleTime,
+        Self::BatchItems,
+        Self::PoolQueue,
+        Self::PoolTime,
+    ];
+
+    /// The label's value.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Connections => "connections",
+            Self::Requests => "requests",
+            Self::Bodies => "bodies",
+            Self::BodyMemory => "body_memory",
+            Self::HeaderBytes => "header_bytes",
+            Self::HeaderTime => "header_time",
+            Self::BodyBytes => "body_bytes",
+            Self::BodyTime => "body_time",
+            Self::IdleTime => "idle_time",
+            Self::BatchItems => "batch_items",
+            Self::PoolQueue => "pool_queue",
+            Self::PoolTime => "pool_time",
         }
     }
 }

@@ -10,7 +10,7 @@ use prometheus::{TextEncoder, proto};
 
 use super::callers::CallerMetrics;
 use super::family::{counter, gauge, histogram};
-use super::labels::{Api, CallerRefused, Code, CredentialFile, Handshake};
+use super::labels::{Api, CallerRefused, Code, CredentialFile, Handshake, Limit};
 use super::shard::{DECISION_BUCKETS, Histogram, REQUEST_BUCKETS, Shard};
 use crate::model::{Decision, Reason};
 
@@ -40,6 +40,7 @@ pub struct Metrics {
     load_duration: Mutex<Histogram<{ LOAD_BUCKETS.len() }>>,
     connections: AtomicU64,
     connections_refused: AtomicU64,
+    limits: [AtomicU64; Limit::ALL.len()],
     callers: CallerMetrics,
     process: ProcessCollector,
 }
@@ -68,6 +69,7 @@ impl Metrics {
             load_duration: Mutex::default(),
             connections: AtomicU64::new(0),
             connections_refused: AtomicU64::new(0),
+            limits: Default::default(),
             callers: CallerMetrics::default(),
             process: ProcessCollector::for_self(),
         }
@@ -104,6 +106,7 @@ impl Metrics {
         let let_in = open.fetch_update(Relaxed, Relaxed, |open| (open < most).then_some(open + 1));
         if let_in.is_err() {
             self.connections_refused.fetch_add(1, Relaxed);
+            self.limit_reached(Limit::Connections);
         }
         let_in.is_ok()
     }
@@ -111,6 +114,18 @@ impl Metrics {
     /// A connection that was let in is gone.
     pub fn connection_closed(&self) {
         self.connections.fetch_sub(1, Relaxed);
+    }
+
+    /// A client has run into a limit.
+    pub fn limit_reached(&self, limit: Limit) {
+        self.limits_reached(limit, 1);
+    }
+
+    /// So many have run into a limit.
+    pub fn limits_reached(&self, limit: Limit, clients: u64) {
+        if let Some(count) = self.limits.get(limit as usize).filter(|_| clients > 0) {
+            count.fetch_add(clients, Relaxed);
+        }
     }
 
     /// A request was turned away because of who asks.
@@ -165,6 +180,7 @@ impl Metrics {
         families.extend(self.requests());
         families.extend(self.connections());
         families.extend(self.pool());
+        families.push(self.limits());
         families.extend(self.loads());
         families.extend(self.callers.families());
         families.extend(self.process.collect());
@@ -226,6 +242,15 @@ impl Metrics {
                 [(vec![], in_flight)],
             ),
         ]
+    }
+
+    fn limits(&self) -> proto::MetricFamily {
+        let counts = Limit::ALL.into_iter().zip(&self.limits);
+        counter(
+            "callgate_limit_reached_total",
+            "Connections and requests that ran into a limit, by limit.",
+            counts.map(|(limit, count)| (vec![("limit", limit.name())], count.load(Relaxed))),
+        )
     }
 
     fn connections(&self) -> [proto::MetricFamily; 3] {

@@ -8,7 +8,7 @@ mod metrics;
 mod shard;
 
 pub use family::{counter, gauge, histogram};
-pub use labels::{Api, CallerRefused, Code, CredentialFile, Handshake};
+pub use labels::{Api, CallerRefused, Code, CredentialFile, Handshake, Limit};
 pub use log::init as init_log;
 pub use metrics::Metrics;
 pub use shard::Shard;

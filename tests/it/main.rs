@@ -44,6 +44,8 @@ mod filter;
 mod fixture;
 #[path = "../generate/mod.rs"]
 mod generate;
+/// Limits, and clients that run into them beside one that does not.
+mod limits;
 /// The OpenAPI file against the code.
 mod openapi;
 /// Where lines stand, beside what decides.
