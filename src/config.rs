@@ -90,6 +90,8 @@ pub struct Config {
     pub default_company: Option<String>,
     /// Who may ask.
     pub access: AccessFiles,
+    /// Whether addresses may be open to other machines.
+    pub insecure: bool,
     /// Who may connect to unix sockets.
     pub socket: SocketRights,
     /// Under which URL callers see the service.
@@ -217,6 +219,7 @@ impl Config {
                 .addresses("admin", DEFAULT_ADMIN, insecure, &access)
                 .swap_remove(0),
             access,
+            insecure,
             socket: read.socket(),
             companies: read.many("company", company).into_iter().collect(),
             default_company: read.one("default-company", |text| company(text).map(Some), || None),

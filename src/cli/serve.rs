@@ -8,6 +8,7 @@ use std::time::Duration;
 use tokio::runtime::{Builder, LocalOptions};
 use tokio::signal::unix::{SignalKind, signal};
 
+use super::given::Given;
 use super::terminal::{Exit, complain};
 use crate::access::{Access, AccessWatch};
 use crate::companies::Companies;
@@ -28,7 +29,7 @@ pub(crate) struct Args {
     /// A TOML file with what is not said here nor in CALLGATE_… variables
     #[arg(long, value_name = "FILE")]
     config: Option<String>,
-    /// Where checks are answered: host:port or unix:/path; repeatable [default: 127.0.0.1:7070]
+    /// Where checks are answered: host:port, unix:/path or fd:NAME; repeatable [default: 127.0.0.1:7070]
     #[arg(long, value_name = "ADDRESS")]
     listen: Vec<String>,
     /// Where operators look [default: 127.0.0.1:7071]
@@ -316,15 +317,32 @@ fn access(config: &Config, metrics: &Arc<Metrics>) -> io::Result<Option<Arc<Acce
 }
 
 fn bind(config: &Config) -> io::Result<(Vec<Listener>, Listener)> {
-    let bind = |address: &Address| {
-        let bound = Listener::bind(address, config.socket)
+    let mut given = Given::from_environment();
+    let mut bind = |address: &Address| {
+        let bound = match address {
+            Address::Given(name) => given.take(name).and_then(|listener| {
+                let address = listener.address()?.map(|is| is.to_string().parse());
+                let address = address.transpose().map_err(io::Error::other)?;
+                let open = address.and_then(|is: Address| config.access.is_open_at(&is));
+                match open.filter(|_| !config.insecure) {
+                    Some(open) => Err(io::Error::other(open)),
+                    None => Ok(listener),
+                }
+            }),
+            address => Listener::bind(address, config.socket),
+        };
+        let bound = bound
             .map_err(|error| io::Error::other(format!("cannot listen on {address}: {error}")))?;
         Ok(match config.access.tls {
             Some(_) => bound.secured(),
             None => bound,
         })
     };
-    let listen = config.listen.iter().map(bind).collect::<io::Result<_>>()?;
+    let listen = config
+        .listen
+        .iter()
+        .map(&mut bind)
+        .collect::<io::Result<_>>()?;
     Ok((listen, bind(&config.admin)?))
 }
 

@@ -8,6 +8,7 @@ use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::sync::{Semaphore, mpsc, watch};
 
+use super::Stage;
 use super::listener::Listener;
 use super::stream::{Detached, Stream};
 use crate::telemetry::Metrics;
@@ -61,12 +62,12 @@ impl Dispatch {
     pub(super) async fn accept(
         self: Arc<Self>,
         listener: Listener,
-        mut stopping: watch::Receiver<bool>,
+        mut stopping: watch::Receiver<Stage>,
     ) {
         loop {
             let accepted = tokio::select! {
                 accepted = listener.accept() => accepted,
-                _ = stopping.wait_for(|stopping| *stopping) => return,
+                _ = stopping.wait_for(|stage| *stage == Stage::Stopping) => return,
             };
             match accepted {
                 Ok(stream) => self.dispatch(stream),

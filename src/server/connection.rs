@@ -64,6 +64,10 @@ where
             Verdict::Finish if finishing => {}
             Verdict::Finish => {
                 finishing = true;
+                // What has come by now is still answered.
+                if let Poll::Ready(served) = connection.as_mut().poll(cx) {
+                    return Poll::Ready(served.is_err_and(|error| is_head_too_large(&*error)));
+                }
                 connection.as_mut().graceful_shutdown();
             }
             Verdict::Drop => return Poll::Ready(false),

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::io;
 use std::net::SocketAddr;
+use std::os::fd::OwnedFd;
 use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
 use std::path::{Path, PathBuf};
 
@@ -57,6 +58,50 @@ impl Listener {
                 Err(error)
             }
             Address::Unix(path) => bind_unix(path, rights),
+            Address::Given(_) => Err(io::ErrorKind::Unsupported.into()),
+        }
+    }
+
+    /// A socket that listens already, as a service manager hands it over.
+    ///
+    /// # Errors
+    /// It is no such socket.
+    pub fn given(socket: OwnedFd) -> io::Result<Self> {
+        let socket = socket2::Socket::from(socket);
+        if !socket.is_listener()? {
+            return Err(io::Error::other("it is no socket that listens"));
+        }
+        socket.set_nonblocking(true)?;
+        let address = socket.local_addr()?;
+        let (local, socket) = match address.as_socket() {
+            Some(address) => (
+                format!("http://{address}"),
+                Socket::Tcp(TcpListener::from_std(socket.into())?),
+            ),
+            None => {
+                let path = address.as_pathname().unwrap_or(Path::new("?"));
+                (
+                    format!("unix:{}", path.display()),
+                    Socket::Unix(UnixListener::from_std(socket.into())?),
+                )
+            }
+        };
+        // A unix socket's file is whoever's who made it.
+        Ok(Self {
+            socket,
+            _file: None,
+            local,
+        })
+    }
+
+    /// The address, if it is not a unix socket.
+    ///
+    /// # Errors
+    /// What the operating system says.
+    pub fn address(&self) -> io::Result<Option<SocketAddr>> {
+        match &self.socket {
+            Socket::Tcp(listener) => listener.local_addr().map(Some),
+            Socket::Unix(_) => Ok(None),
         }
     }
 

@@ -81,6 +81,16 @@ pub struct Server {
     pub limits: Limits,
 }
 
+/// How far the end has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Stage {
+    Serving,
+    /// Clients are led elsewhere: connections end after their next answer, and new ones are taken.
+    Draining,
+    /// No connection is taken any more.
+    Stopping,
+}
+
 /// What all workers, and the admin listener, know.
 struct Shared {
     companies: Arc<Companies>,
@@ -96,8 +106,9 @@ struct Shared {
 // === impl Server ===
 
 impl Server {
-    /// Serves until `stop` is ready; then it is not ready first, accepts nothing more, finishes
-    /// what runs, and returns when that is done or the drain timeout has passed.
+    /// Serves until `stop` is ready; then it is not ready first, leads its clients elsewhere for
+    /// the drain delay, accepts nothing more, finishes what runs, and returns when that is done or
+    /// the drain timeout has passed.
     ///
     /// It must be called on a `tokio::runtime::LocalRuntime`, the control runtime.
     ///
@@ -120,7 +131,7 @@ impl Server {
             limits: self.limits,
         });
         let pool = pool::Pool::start(&shared)?;
-        let (stopping, is_stopping) = watch::channel(false);
+        let (stopping, is_stopping) = watch::channel(Stage::Serving);
         let (stopped, is_stopped) = watch::channel(false);
         let (running, mut all_gone) = mpsc::channel(1);
         let workers = (0..shared.metrics.shards().len()).map(|number| {
@@ -146,8 +157,14 @@ impl Server {
 
         stop.await;
         shared.readiness.stop();
+        let delay = shared.limits.drain_delay;
+        if !delay.is_zero() {
+            tracing::info!(?delay, "draining: connections end after their next answer");
+            let _ = stopping.send(Stage::Draining);
+            tokio::time::sleep(delay).await;
+        }
         tracing::info!("stopping: finishing what runs");
-        let _ = stopping.send(true);
+        let _ = stopping.send(Stage::Stopping);
         // The admin listener goes on until the last answer is given, so that it can be watched.
         let deadline = shared.limits.drain_timeout + STUCK_TIME;
         if tokio::time::timeout(deadline, all_gone.recv())

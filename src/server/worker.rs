@@ -28,7 +28,7 @@ use super::pool::Pool;
 use super::respond::{Answer, AnswerBody, REQUEST_ID, Refusal, RefusalCode};
 use super::routes::{is_foreseen, route};
 use super::stream::Detached;
-use super::{Shared, authzen, batch, body, discovery, door, filter, search};
+use super::{Shared, Stage, authzen, batch, body, discovery, door, filter, search};
 use crate::access::{Access, Peer, TlsFor};
 use crate::telemetry::{Api, Code, Limit};
 
@@ -50,6 +50,8 @@ pub(super) struct Worker {
     requests_max: usize,
     /// Requests that have come whole and are not answered.
     requests: Cell<usize>,
+    /// Whether clients are led elsewhere.
+    draining: Cell<bool>,
 }
 
 /// A place among the requests that have come whole; it is free again when this is gone.
@@ -71,7 +73,7 @@ pub(super) fn start(
     number: usize,
     shared: Arc<Shared>,
     pool: Pool,
-    stopping: watch::Receiver<bool>,
+    stopping: watch::Receiver<Stage>,
     running: mpsc::Sender<Infallible>,
 ) -> io::Result<mpsc::Sender<Detached>> {
     let (connections, incoming) = mpsc::channel(HANDOVER);
@@ -106,6 +108,7 @@ impl Worker {
             requests_max: shared.limits.requests_max.div_ceil(workers),
             bodies: Bodies::new(&shared.limits, workers),
             requests: Cell::new(0),
+            draining: Cell::new(false),
             shared,
         })
     }
@@ -113,7 +116,7 @@ impl Worker {
     async fn run(
         self: Rc<Self>,
         mut incoming: mpsc::Receiver<Detached>,
-        mut stopping: watch::Receiver<bool>,
+        mut stopping: watch::Receiver<Stage>,
     ) {
         let http = Rc::new(http(&self.shared.limits));
         let mut tick = tokio::time::interval(TICK);
@@ -125,9 +128,14 @@ impl Worker {
                     None => break, // no acceptor is left
                 },
                 _ = tick.tick() => self.tick(),
+                _ = stopping.wait_for(|stage| *stage > Stage::Serving), if !self.draining.get() => {
+                    self.draining.set(true);
+                    self.paces.finish_http2();
+                }
             }
         }
-        let _ = stopping.wait_for(|stopping| *stopping).await;
+        let _ = stopping.wait_for(|stage| *stage == Stage::Stopping).await;
+        self.draining.set(true);
         self.paces.finish_all();
         let gone = async {
             while self.paces.count() > 0 {
@@ -207,6 +215,9 @@ impl Worker {
             if !goes_on && head.version < Version::HTTP_2 {
                 answer = answer.closing();
             }
+        }
+        if self.draining.get() && head.version < Version::HTTP_2 {
+            answer = answer.closing();
         }
         Ok(answer.into_response(request_id))
     }

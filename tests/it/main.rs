@@ -58,6 +58,10 @@ mod policy;
 mod policy_errors;
 /// The examples of the model's page.
 mod policy_examples;
+/// `callgate serve` as a process.
+mod process;
+/// One process that takes over from another.
+mod replacement;
 /// Searches against checks.
 mod search;
 /// `callgate search`, as a process, and what roles say.

@@ -1,5 +1,4 @@
-use std::io::{BufRead, BufReader, Lines};
-use std::process::{Child, ChildStdout, Command, Stdio};
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
@@ -85,6 +84,8 @@ impl Drop for Process {
         let _ = self.child.wait();
     }
 }
+use crate::process::Process;
+use crate::service::{CHECK, Client, check};
 
 #[test]
 fn it_says_when_it_is_ready_and_which_companies_are_active() {
