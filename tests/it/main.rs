@@ -50,6 +50,8 @@ mod limits;
 mod openapi;
 /// Where lines stand, beside what decides.
 mod origins;
+/// More than can be answered.
+mod overload;
 /// What ships: packs, companies, and the pages that lead to them.
 mod packs;
 /// Policy files that are right: read as they are meant.
