@@ -166,7 +166,7 @@ fn sizes_are_as_they_are_set() {
     assert!(body(2_001).body.contains("2000 bytes"));
     let chunked = "POST /acme/access/v1/evaluation HTTP/1.1\r\nHost: pdp\r\n\
         Content-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n";
-    let chunk = format!("{chunked}7d1\r\n{:2001}\r\n0\r\n\r\n", CHECK);
+    let chunk = format!("{chunked}7d1\r\n{CHECK:2001}\r\n0\r\n\r\n");
     assert_eq!(service.ask(chunk).status, 413);
     let head = |bytes: usize| {
         let field = format!("X-Long: {}", "x".repeat(bytes));

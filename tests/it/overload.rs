@@ -13,7 +13,7 @@ type Answered = (Instant, Duration, u16);
 /// An explained batch: work for the pool, of some milliseconds.
 fn heavy() -> String {
     let item = CHECK.replacen('{', r#"{"context":{"callgate":{"explain":true}},"#, 1);
-    let items = vec![item.as_str(); 10].join(",");
+    let items = [item.as_str(); 10].join(",");
     post(
         "acme",
         "/access/v1/evaluations",

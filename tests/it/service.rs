@@ -122,7 +122,7 @@ impl Start {
         let server = Server {
             companies: Arc::clone(&companies),
             default_company: self.default_company,
-            access: access.clone(),
+            access,
             public_url: self.public_url.map(|url| url.parse().unwrap()),
             metrics: Arc::clone(&metrics),
             readiness: Arc::clone(&readiness),
