@@ -86,6 +86,16 @@ impl Process {
         assert!(sent.success());
     }
 
+    /// Where it decides.
+    pub(crate) fn address(&self) -> &str {
+        &self.address
+    }
+
+    /// Bytes of memory that it holds.
+    pub(crate) fn resident_bytes(&self) -> u64 {
+        self.metric("process_resident_memory_bytes") as u64
+    }
+
     /// The value of a metric, by its line without the value.
     pub(crate) fn metric(&self, name: &str) -> f64 {
         let text = self.admin("GET", "/metrics", "").body;
