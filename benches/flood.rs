@@ -78,7 +78,7 @@ fn ask(stream: &mut BufReader<TcpStream>, request: &[u8]) -> u16 {
     stream.get_mut().write_all(request).unwrap();
     let mut line = String::new();
     stream.read_line(&mut line).unwrap();
-    let status = line[9..12].parse().unwrap();
+    let status = line.split(' ').nth(1).unwrap().parse().unwrap();
     let mut length = 0;
     loop {
         line.clear();

@@ -4,6 +4,7 @@
 //! what is outweighed too, so that one start shows every mistake; then [`Config`] holds what is
 //! ready for use.
 
+mod access;
 mod address;
 mod decision_log;
 mod public_url;
@@ -15,6 +16,7 @@ use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
+pub use access::{AccessFiles, SocketRights, TlsFiles};
 pub use address::Address;
 pub use decision_log::{DecisionLog, LogPath, LogPlace, LogSink, WhenFull};
 pub use public_url::PublicUrl;
@@ -35,6 +37,22 @@ pub const DEFAULT_MAX_LOSS: f64 = 0.2;
 pub const DEFAULT_MAX_CONNECTIONS: usize = 10_000;
 /// Requests under way at once.
 pub const DEFAULT_MAX_REQUESTS: usize = 4_096;
+/// Bodies that have not come whole at once.
+pub const DEFAULT_MAX_BODIES: usize = 4_096;
+/// Bytes of such bodies at once, beyond the first 16 KiB of each.
+pub const DEFAULT_MAX_BODY_MEMORY: usize = 64 << 20;
+/// Bytes of a request's path and headers.
+pub const DEFAULT_MAX_HEADER: usize = 64 << 10;
+/// Bytes of a request's body.
+pub const DEFAULT_MAX_BODY: usize = 1 << 20;
+/// Requests that one connection of HTTP/2 may have under way.
+pub const DEFAULT_MAX_STREAMS: u32 = 256;
+/// Results on a page of a search, whatever the request says.
+pub const DEFAULT_MAX_PAGE: usize = 1_000;
+/// From a question for the pool to the beginning of its answer.
+pub const DEFAULT_POOL_TIME: Duration = Duration::from_secs(2);
+/// From being told to stop to taking no more connections.
+pub const DEFAULT_DRAIN_DELAY: Duration = Duration::ZERO;
 /// Items of a batch.
 pub const DEFAULT_MAX_BATCH: usize = 1_000;
 /// Searches, explanations and large batches that wait at once.
@@ -73,6 +91,12 @@ pub struct Config {
     pub companies: BTreeSet<String>,
     /// The company of paths that name none.
     pub default_company: Option<String>,
+    /// Who may ask.
+    pub access: AccessFiles,
+    /// Whether addresses may be open to other machines.
+    pub insecure: bool,
+    /// Who may connect to unix sockets.
+    pub socket: SocketRights,
     /// Under which URL callers see the service.
     pub public_url: Option<PublicUrl>,
     /// Threads that decide.
@@ -102,19 +126,35 @@ pub struct Config {
 pub struct Limits {
     /// Connections open at once on the decision listeners.
     pub connections_max: usize,
-    /// Requests between head and answer at once; each worker takes its share.
+    /// Requests that have come whole and are not answered, at once; each worker takes its share.
     pub requests_max: usize,
+    /// Requests whose bodies have not come whole, at once; each worker takes its share.
+    pub bodies_max: usize,
+    /// Bytes of such bodies at once, beyond the first 16 KiB of each; each worker takes its share.
+    pub body_memory_max: usize,
+    /// Bytes of a request's path and headers.
+    pub header_bytes_max: usize,
+    /// Bytes of a request's body.
+    pub body_bytes_max: usize,
+    /// Requests that one connection of HTTP/2 may have under way.
+    pub streams_max: u32,
+    /// Results on a page of a search.
+    pub page_results_max: usize,
     /// Items of a batch.
     pub batch_items_max: usize,
     /// Searches, explanations and large batches that wait for a thread of the pool at once.
     pub pool_queue_max: usize,
+    /// For how long one of these may wait for a thread.
+    pub pool_time: Duration,
     /// From a request's first byte to the end of its head.
     pub header_timeout: Duration,
     /// From a request's head to the end of its body.
     pub body_timeout: Duration,
     /// From one request to the next on a connection.
     pub idle_timeout: Duration,
-    /// From being told to stop to the end, at most.
+    /// From being told to stop, and being ready no more, to taking no more connections.
+    pub drain_delay: Duration,
+    /// From then to the end, at most.
     pub drain_timeout: Duration,
 }
 
@@ -124,10 +164,18 @@ impl Default for Limits {
             connections_max: DEFAULT_MAX_CONNECTIONS,
             requests_max: DEFAULT_MAX_REQUESTS,
             batch_items_max: DEFAULT_MAX_BATCH,
+            bodies_max: DEFAULT_MAX_BODIES,
+            body_memory_max: DEFAULT_MAX_BODY_MEMORY,
+            header_bytes_max: DEFAULT_MAX_HEADER,
+            body_bytes_max: DEFAULT_MAX_BODY,
+            streams_max: DEFAULT_MAX_STREAMS,
+            page_results_max: DEFAULT_MAX_PAGE,
             pool_queue_max: DEFAULT_POOL_QUEUE,
+            pool_time: DEFAULT_POOL_TIME,
             header_timeout: DEFAULT_HEADER_TIMEOUT,
             body_timeout: DEFAULT_BODY_TIMEOUT,
             idle_timeout: DEFAULT_IDLE_TIMEOUT,
+            drain_delay: DEFAULT_DRAIN_DELAY,
             drain_timeout: DEFAULT_DRAIN_TIMEOUT,
         }
     }
@@ -179,12 +227,16 @@ impl Config {
             mistakes: raw.mistakes().to_vec(),
         };
         let insecure = read.one("insecure", boolean, || false);
+        let access = read.access();
         let config = Self {
             source: read.one("source", source, || PathBuf::from(DEFAULT_SOURCE)),
-            listen: read.addresses("listen", DEFAULT_LISTEN, insecure),
+            listen: read.addresses("listen", DEFAULT_LISTEN, insecure, &access),
             admin: read
-                .addresses("admin", DEFAULT_ADMIN, insecure)
+                .addresses("admin", DEFAULT_ADMIN, insecure, &access)
                 .swap_remove(0),
+            access,
+            insecure,
+            socket: read.socket(),
             companies: read.many("company", company).into_iter().collect(),
             default_company: read.one("default-company", |text| company(text).map(Some), || None),
             public_url: read.one("public-url", |text| text.parse().map(Some), || None),
@@ -249,15 +301,73 @@ impl<'r> Reader<'r> {
         self.many(name, parse).pop().unwrap_or_else(default)
     }
 
-    /// Addresses, of which none may be exposed: callers prove nothing yet. Never empty.
-    fn addresses(&mut self, name: &str, default: &str, insecure: bool) -> Vec<Address> {
+    /// The files that say who may ask: those of TLS are set together or not at all.
+    fn access(&mut self) -> AccessFiles {
+        let certificate = self.one("tls-cert", file, || None);
+        let key = self.one("tls-key", file, || None);
+        let access = AccessFiles {
+            client_ca: self.one("tls-client-ca", file, || None),
+            tokens: self.one("token-file", file, || None),
+            callers: self.one("callers", file, || None),
+            tls: match (certificate.clone(), key.clone()) {
+                (Some(certificate), Some(key)) => Some(TlsFiles { certificate, key }),
+                _ => None,
+            },
+        };
+        for (is, lacks, what) in [
+            (
+                "tls-cert",
+                key.is_none(),
+                "--tls-key, the key of this certificate",
+            ),
+            (
+                "tls-key",
+                certificate.is_none(),
+                "--tls-cert, the certificate of this key",
+            ),
+            (
+                "tls-client-ca",
+                access.tls.is_none(),
+                "--tls-cert and --tls-key",
+            ),
+        ] {
+            let given = self.raw.layers(is).into_iter().flatten().next();
+            if let Some((_, origin)) = given.filter(|_| lacks) {
+                let message = format!("it takes {what}, too");
+                self.mistakes.push(Mistake::new(origin, &message));
+            }
+        }
+        access
+    }
+
+    fn socket(&mut self) -> SocketRights {
+        let default = SocketRights::default();
+        SocketRights {
+            mode: self.one("socket-mode", access::mode, || default.mode),
+            owner: self.one(
+                "socket-owner",
+                |text| access::owner(text).map(Some),
+                || None,
+            ),
+            group: self.one(
+                "socket-group",
+                |text| access::group(text).map(Some),
+                || None,
+            ),
+        }
+    }
+
+    /// Addresses, of which none may be open to other machines. Never empty.
+    fn addresses(
+        &mut self,
+        name: &str,
+        default: &str,
+        insecure: bool,
+        access: &AccessFiles,
+    ) -> Vec<Address> {
         let addresses = self.all(name, Address::from_str);
         for (address, origin) in &addresses {
-            if address.is_exposed() && !insecure {
-                let message = format!(
-                    "`{address}` can be reached from other machines, and whoever reaches it may ask \
-                     everything: use a loopback address or unix:/path, or accept that with --insecure"
-                );
+            if let Some(message) = access.is_open_at(address).filter(|_| !insecure) {
                 self.mistakes.push(Mistake::new(origin, &message));
             }
         }
@@ -278,10 +388,18 @@ impl<'r> Reader<'r> {
             connections_max: self.one("max-connections", count, || default.connections_max),
             requests_max: self.one("max-requests", count, || default.requests_max),
             batch_items_max: self.one("max-batch", batch, || default.batch_items_max),
+            bodies_max: self.one("max-bodies", count, || default.bodies_max),
+            body_memory_max: self.one("max-body-memory", body_memory, || default.body_memory_max),
+            header_bytes_max: self.one("max-header", header, || default.header_bytes_max),
+            body_bytes_max: self.one("max-body", body, || default.body_bytes_max),
+            streams_max: self.one("max-streams", streams, || default.streams_max),
+            page_results_max: self.one("max-page", page, || default.page_results_max),
             pool_queue_max: self.one("pool-queue", count, || default.pool_queue_max),
+            pool_time: self.one("pool-time", duration, || default.pool_time),
             header_timeout: self.one("header-timeout", duration, || default.header_timeout),
             body_timeout: self.one("body-timeout", duration, || default.body_timeout),
             idle_timeout: self.one("idle-timeout", duration, || default.idle_timeout),
+            drain_delay: self.one("drain-delay", delay, || default.drain_delay),
             drain_timeout: self.one("drain-timeout", duration, || default.drain_timeout),
         }
     }
@@ -353,15 +471,24 @@ fn source(text: &str) -> Result<PathBuf, String> {
     Ok(PathBuf::from(text))
 }
 
-/// A company's name is a DNS label that no path begins with otherwise.
-fn company(text: &str) -> Result<String, String> {
+fn file(text: &str) -> Result<Option<PathBuf>, String> {
+    Ok(Some(PathBuf::from(text)))
+}
+
+/// Whether a company may be named so: by a DNS label that no path begins with otherwise.
+#[must_use]
+pub fn is_company(text: &str) -> bool {
     let is_label = (1..=63).contains(&text.len())
         && !text.starts_with('-')
         && !text.ends_with('-')
         && text
             .bytes()
             .all(|byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'-'));
-    if is_label && !matches!(text, "access" | "v1" | "proxy") {
+    is_label && !matches!(text, "access" | "v1" | "proxy")
+}
+
+fn company(text: &str) -> Result<String, String> {
+    if is_company(text) {
         Ok(text.to_owned())
     } else {
         Err(format!(
@@ -387,6 +514,51 @@ fn count(text: &str) -> Result<usize, String> {
 
 fn batch(text: &str) -> Result<usize, String> {
     up_to(BATCH_ITEMS_MAX, text)
+}
+
+fn page(text: &str) -> Result<usize, String> {
+    up_to(DEFAULT_MAX_PAGE, text)
+}
+
+fn streams(text: &str) -> Result<u32, String> {
+    up_to(10_000, text).map(|streams| u32::try_from(streams).unwrap_or(DEFAULT_MAX_STREAMS))
+}
+
+fn header(text: &str) -> Result<usize, String> {
+    bytes(8 << 10, 1 << 20, text)
+}
+
+fn body(text: &str) -> Result<usize, String> {
+    bytes(1 << 10, 64 << 20, text)
+}
+
+fn body_memory(text: &str) -> Result<usize, String> {
+    bytes(1 << 20, 1 << 40, text)
+}
+
+/// A size with its unit: `64KiB`, `1MiB`, or in bytes.
+fn bytes(least: usize, most: usize, text: &str) -> Result<usize, String> {
+    let (number, unit) = match (text.strip_suffix("KiB"), text.strip_suffix("MiB")) {
+        (Some(number), _) => (number, 1 << 10),
+        (_, Some(number)) => (number, 1 << 20),
+        (None, None) => (text, 1),
+    };
+    let number = number.parse().ok();
+    number
+        .and_then(|number: usize| number.checked_mul(unit))
+        .filter(|bytes| (least..=most).contains(bytes))
+        .ok_or_else(|| {
+            let (least, most) = (least >> 10, most >> 10);
+            format!("`{text}` is no size from {least}KiB to {most}KiB, such as 64KiB or 1MiB")
+        })
+}
+
+/// A time that may be none at all.
+fn delay(text: &str) -> Result<Duration, String> {
+    match text {
+        "0" | "0s" => Ok(Duration::ZERO),
+        _ => duration(text),
+    }
 }
 
 fn up_to(most: usize, text: &str) -> Result<usize, String> {

@@ -23,6 +23,7 @@
 //! | [`oracle`] | a second, naive reading of the rule, for tests to compare with | run in the service |
 //! | [`companies`] | company → the snapshot that now decides | read files, know of HTTP |
 //! | [`source`] | where snapshots come from; activation | know of HTTP |
+//! | [`access`] | who may ask: TLS, certificates, tokens, what callers are bound to | know of HTTP |
 //! | [`server`] | listeners, wire types, admin | read policies |
 //! | [`journal`] | the decision log: queues, lines, where they go | wait where a decision is made |
 //! | [`telemetry`] | metrics | hold what could name a person |
@@ -45,6 +46,7 @@
 //! - The same files make the same bytes and the same revision, in whatever order they were written
 //!   or read, on any machine.
 
+pub mod access;
 pub mod cli;
 pub mod companies;
 pub mod config;

@@ -7,6 +7,7 @@ mod decide;
 mod diff;
 mod differences;
 mod filter;
+mod given;
 mod junit;
 mod says;
 mod search;

@@ -8,7 +8,9 @@ use std::time::Duration;
 use tokio::runtime::{Builder, LocalOptions};
 use tokio::signal::unix::{SignalKind, signal};
 
+use super::given::Given;
 use super::terminal::{Exit, complain};
+use crate::access::{Access, AccessWatch};
 use crate::companies::Companies;
 use crate::config::{Address, Config, LogFormat, LogSink, OnFailedTests, RawConfig, SpanSettings};
 use crate::journal::Journal;
@@ -28,7 +30,7 @@ pub(crate) struct Args {
     /// A TOML file with what is not said here nor in CALLGATE_… variables
     #[arg(long, value_name = "FILE")]
     config: Option<String>,
-    /// Where checks are answered: host:port or unix:/path; repeatable [default: 127.0.0.1:7070]
+    /// Where checks are answered: host:port, unix:/path or fd:NAME; repeatable [default: 127.0.0.1:7070]
     #[arg(long, value_name = "ADDRESS")]
     listen: Vec<String>,
     /// Where operators look [default: 127.0.0.1:7071]
@@ -52,6 +54,33 @@ pub(crate) struct Args {
     /// Of these, how many may wait for a thread [default: 256]
     #[arg(long, value_name = "N")]
     pool_queue: Option<String>,
+    /// For how long such a question may wait; then it is turned away [default: 2s]
+    #[arg(long, value_name = "TIME")]
+    pool_time: Option<String>,
+    /// TLS on every address but unix sockets: the certificate and those above it, PEM; watched
+    #[arg(long, value_name = "FILE")]
+    tls_cert: Option<String>,
+    /// The certificate's private key, PEM; watched
+    #[arg(long, value_name = "FILE")]
+    tls_key: Option<String>,
+    /// Callers prove who they are by certificates of these authorities, PEM; watched
+    #[arg(long, value_name = "FILE")]
+    tls_client_ca: Option<String>,
+    /// Callers prove who they are by a bearer token: a line `NAME TOKEN` for each; watched
+    #[arg(long, value_name = "FILE")]
+    token_file: Option<String>,
+    /// What each caller is bound to, companies and interfaces: TOML; watched
+    #[arg(long, value_name = "FILE")]
+    callers: Option<String>,
+    /// Rights of unix sockets, octal; to connect takes the right to write [default: 0600]
+    #[arg(long, value_name = "MODE")]
+    socket_mode: Option<String>,
+    /// Whose unix sockets are: a user's name or number
+    #[arg(long, value_name = "USER")]
+    socket_owner: Option<String>,
+    /// The group of unix sockets: a name or number
+    #[arg(long, value_name = "GROUP")]
+    socket_group: Option<String>,
     /// Listen where other machines can ask, though nobody proves who asks
     #[arg(long, value_name = "BOOL", num_args = 0..=1, default_missing_value = "true", require_equals = true)]
     insecure: Option<String>,
@@ -67,9 +96,27 @@ pub(crate) struct Args {
     /// Connections open at once [default: 10000]
     #[arg(long, value_name = "N")]
     max_connections: Option<String>,
-    /// Requests under way at once [default: 4096]
+    /// Requests that have come whole and are not answered, at once [default: 4096]
     #[arg(long, value_name = "N")]
     max_requests: Option<String>,
+    /// Requests whose bodies have not come whole, at once [default: 4096]
+    #[arg(long, value_name = "N")]
+    max_bodies: Option<String>,
+    /// Bytes of such bodies at once, beyond the first 16 KiB of each [default: 64MiB]
+    #[arg(long, value_name = "SIZE")]
+    max_body_memory: Option<String>,
+    /// Path and headers of a request [default: 64KiB]
+    #[arg(long, value_name = "SIZE")]
+    max_header: Option<String>,
+    /// Body of a request [default: 1MiB]
+    #[arg(long, value_name = "SIZE")]
+    max_body: Option<String>,
+    /// Requests that a connection of HTTP/2 may have under way [default: 256]
+    #[arg(long, value_name = "N")]
+    max_streams: Option<String>,
+    /// Results on a page of a search, up to 1000 [default: 1000]
+    #[arg(long, value_name = "N")]
+    max_page: Option<String>,
     /// Items of a batch, up to 10000 [default: 1000]
     #[arg(long, value_name = "N")]
     max_batch: Option<String>,
@@ -82,7 +129,10 @@ pub(crate) struct Args {
     /// From one request to the next on a connection [default: 5m]
     #[arg(long, value_name = "TIME")]
     idle_timeout: Option<String>,
-    /// From the signal to stop to the end, at most [default: 10s]
+    /// From the signal to stop, and being ready no more, to taking no more connections [default: 0s]
+    #[arg(long, value_name = "TIME")]
+    drain_delay: Option<String>,
+    /// From then to the end, at most [default: 10s]
     #[arg(long, value_name = "TIME")]
     drain_timeout: Option<String>,
     #[command(flatten)]
@@ -200,12 +250,28 @@ fn gather(args: Args) -> RawConfig {
     raw.flag("workers", args.workers);
     raw.flag("pool-threads", args.pool_threads);
     raw.flag("pool-queue", args.pool_queue);
+    raw.flag("tls-cert", args.tls_cert);
+    raw.flag("tls-key", args.tls_key);
+    raw.flag("tls-client-ca", args.tls_client_ca);
+    raw.flag("token-file", args.token_file);
+    raw.flag("callers", args.callers);
+    raw.flag("socket-mode", args.socket_mode);
+    raw.flag("socket-owner", args.socket_owner);
+    raw.flag("socket-group", args.socket_group);
     raw.flag("insecure", args.insecure);
     raw.flag("failed-tests", args.failed_tests);
     raw.flag("max-loss", args.max_loss);
     raw.flag("poll-interval", args.poll_interval);
     raw.flag("max-connections", args.max_connections);
     raw.flag("max-requests", args.max_requests);
+    raw.flag("max-bodies", args.max_bodies);
+    raw.flag("max-body-memory", args.max_body_memory);
+    raw.flag("max-header", args.max_header);
+    raw.flag("max-body", args.max_body);
+    raw.flag("max-streams", args.max_streams);
+    raw.flag("max-page", args.max_page);
+    raw.flag("pool-time", args.pool_time);
+    raw.flag("drain-delay", args.drain_delay);
     raw.flag("max-batch", args.max_batch);
     raw.flag("header-timeout", args.header_timeout);
     raw.flag("body-timeout", args.body_timeout);
@@ -248,16 +314,24 @@ fn serve(config: &Config) -> io::Result<()> {
         .enable_all()
         .build_local(LocalOptions::default())?;
     control.block_on(async {
-        let (listen, admin) = bind(config)?;
-        let (journal, spans) = (journal(config)?, spans(config)?);
-        announce(&listen, &admin)?;
-        let companies = Arc::new(Companies::default());
         let results = Outcome::ALL.map(Outcome::code);
         let metrics = Arc::new(Metrics::new(
             config.workers.get(),
             config.pool_threads.get(),
             results,
         ));
+        let access = access(config, &metrics)?;
+        let _access_watch = match &access {
+            Some(access) => Some(AccessWatch::spawn(
+                Arc::clone(access),
+                config.poll_interval,
+            )?),
+            None => None,
+        };
+        let (listen, admin) = bind(config)?;
+        let (journal, spans) = (journal(config)?, spans(config)?);
+        announce(&listen, &admin)?;
+        let companies = Arc::new(Companies::default());
         let readiness = Arc::new(Readiness::default());
         let watcher = Watcher::spawn(
             config.source.clone(),
@@ -283,6 +357,7 @@ fn serve(config: &Config) -> io::Result<()> {
         let server = Server {
             companies: Arc::clone(&companies),
             default_company: config.default_company.clone(),
+            access,
             public_url: config.public_url.clone(),
             journal: journal.clone(),
             spans: spans.clone(),
@@ -291,11 +366,13 @@ fn serve(config: &Config) -> io::Result<()> {
             reload,
             limits: config.limits,
         };
-        let first = listen.iter().map(ToString::to_string).next();
+        // Where there is something to prove, a line to try would have to hold a secret.
+        let first = listen.first().filter(|_| !config.access.proves_callers());
+        let first = first.map(ToString::to_string);
         tokio::task::spawn_local(async move {
             if source.wait_tried().await.is_ok() {
                 readiness.all_tried();
-                say_ready(&companies, &first.unwrap_or_default());
+                say_ready(&companies, first.as_deref());
             }
         });
         let stop = stop_signal()?;
@@ -340,12 +417,43 @@ fn spans(config: &Config) -> io::Result<Option<Arc<Spans>>> {
     config.spans.as_ref().map(start).transpose()
 }
 
+/// Who may ask, where anything is said of it.
+fn access(config: &Config, metrics: &Arc<Metrics>) -> io::Result<Option<Arc<Access>>> {
+    let files = config.access.clone();
+    if files.tls.is_none() && !files.proves_callers() {
+        return Ok(None);
+    }
+    let access = Access::load(files, Arc::clone(metrics));
+    access.map(Some).map_err(io::Error::other)
+}
+
 fn bind(config: &Config) -> io::Result<(Vec<Listener>, Listener)> {
-    let bind = |address: &Address| {
-        Listener::bind(address)
-            .map_err(|error| io::Error::other(format!("cannot listen on {address}: {error}")))
+    let mut given = Given::from_environment();
+    let mut bind = |address: &Address| {
+        let bound = match address {
+            Address::Given(name) => given.take(name).and_then(|listener| {
+                let address = listener.address()?.map(|is| is.to_string().parse());
+                let address = address.transpose().map_err(io::Error::other)?;
+                let open = address.and_then(|is: Address| config.access.is_open_at(&is));
+                match open.filter(|_| !config.insecure) {
+                    Some(open) => Err(io::Error::other(open)),
+                    None => Ok(listener),
+                }
+            }),
+            address => Listener::bind(address, config.socket),
+        };
+        let bound = bound
+            .map_err(|error| io::Error::other(format!("cannot listen on {address}: {error}")))?;
+        Ok(match config.access.tls {
+            Some(_) => bound.secured(),
+            None => bound,
+        })
     };
-    let listen = config.listen.iter().map(bind).collect::<io::Result<_>>()?;
+    let listen = config
+        .listen
+        .iter()
+        .map(&mut bind)
+        .collect::<io::Result<_>>()?;
     Ok((listen, bind(&config.admin)?))
 }
 
@@ -391,7 +499,7 @@ fn stop_signal() -> io::Result<impl Future<Output = ()>> {
     })
 }
 
-fn say_ready(companies: &Companies, address: &str) {
+fn say_ready(companies: &Companies, address: Option<&str>) {
     let names = companies.names().into_iter();
     let active: Vec<_> = names
         .filter(|name| companies.load(name).is_some())
@@ -401,7 +509,9 @@ fn say_ready(companies: &Companies, address: &str) {
     } else {
         format!("ready: {}\n", active.join(", "))
     };
-    if active.iter().any(|name| name == "demo") {
+    if let Some(address) = address
+        && active.iter().any(|name| name == "demo")
+    {
         text.push_str(&demo_check(address));
     }
     let mut out = io::stdout().lock();
@@ -413,6 +523,7 @@ fn say_ready(companies: &Companies, address: &str) {
 fn demo_check(address: &str) -> String {
     let (socket, base) = match address.strip_prefix("unix:") {
         Some(path) => (format!("--unix-socket {path} "), "http://localhost"),
+        None if address.starts_with("https:") => ("--insecure ".to_owned(), address),
         None => (String::new(), address),
     };
     format!(

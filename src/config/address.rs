@@ -5,13 +5,15 @@ use std::net::{SocketAddr, ToSocketAddrs};
 use std::path::PathBuf;
 use std::str::FromStr;
 
-/// Where to listen: `host:port` or `unix:/path`.
+/// Where to listen: `host:port`, `unix:/path`, or `fd:NAME` for a socket that is given.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Address {
     /// As written, and all addresses that the host's name stands for.
     Tcp(String, Vec<SocketAddr>),
     /// A unix socket.
     Unix(PathBuf),
+    /// A socket that listens already, which the process is given under this name.
+    Given(String),
 }
 
 impl Address {
@@ -20,7 +22,8 @@ impl Address {
     pub fn is_exposed(&self) -> bool {
         match self {
             Self::Tcp(_, addresses) => !addresses.iter().all(|address| address.ip().is_loopback()),
-            Self::Unix(_) => false,
+            // Of a given one nobody knows before it is looked at.
+            Self::Unix(_) | Self::Given(_) => false,
         }
     }
 }
@@ -29,7 +32,13 @@ impl FromStr for Address {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let form = "an address is host:port or unix:/path";
+        let form = "an address is host:port, unix:/path or fd:NAME";
+        if let Some(name) = text.strip_prefix("fd:") {
+            return match name {
+                "" => Err(format!("`{text}` has no name: {form}")),
+                name => Ok(Self::Given(name.to_owned())),
+            };
+        }
         if let Some(path) = text.strip_prefix("unix:") {
             return if path.starts_with('/') {
                 Ok(Self::Unix(PathBuf::from(path)))
@@ -59,6 +68,7 @@ impl fmt::Display for Address {
         match self {
             Self::Tcp(text, _) => f.write_str(text),
             Self::Unix(path) => write!(f, "unix:{}", path.display()),
+            Self::Given(name) => write!(f, "fd:{name}"),
         }
     }
 }

@@ -89,23 +89,67 @@ fn a_file_that_is_no_toml_is_told_with_its_lines() {
 }
 
 #[test]
-fn an_exposed_address_needs_insecure_on_both_listeners() {
+fn an_exposed_address_needs_tls_and_callers_on_both_listeners() {
+    let tls = [("tls-cert", "c"), ("tls-key", "k")];
+    let (ca, tokens) = (("tls-client-ca", "a"), ("token-file", "t"));
     for name in ["listen", "admin"] {
-        let mistakes = read(&[(name, "0.0.0.0:7070")], &[], "").unwrap_err();
+        let open = |more: &[(&'static str, &'static str)]| {
+            let flags = [&[(name, "0.0.0.0:7070")], more].concat();
+            read(&flags, &[], "").err().unwrap_or_default()
+        };
+        let mistakes = open(&[]);
         assert_eq!(mistakes.len(), 1);
         assert!(mistakes[0].starts_with(&format!("--{name}: `0.0.0.0:7070`")));
-        assert!(mistakes[0].contains("--insecure"), "{mistakes:?}");
-        let flags = [(name, "0.0.0.0:7070"), ("insecure", "true")];
-        assert!(read(&flags, &[], "").is_ok());
+        for part in ["--insecure", "--tls-cert", "--token-file"] {
+            assert!(mistakes[0].contains(part), "{mistakes:?}");
+        }
+        assert!(open(&tls)[0].contains("may ask everything: set --tls-client-ca or --token-file"));
+        assert!(open(&[tokens])[0].contains("can read tokens"));
+        for enough in [
+            &[tls[0], tls[1], ca][..],
+            &[tls[0], tls[1], tokens],
+            &[("insecure", "true")],
+        ] {
+            assert_eq!(open(enough), Vec::<String>::new());
+        }
     }
-    assert!(
-        read(
-            &[("listen", "0.0.0.0:1")],
-            &[("CALLGATE_INSECURE", "true")],
-            ""
-        )
-        .is_ok()
+    let insecure = [("CALLGATE_INSECURE", "true")];
+    assert!(read(&[("listen", "0.0.0.0:1")], &insecure, "").is_ok());
+}
+
+#[test]
+fn what_belongs_together_is_set_together() {
+    for (flag, lacks) in [
+        ("tls-cert", "--tls-key"),
+        ("tls-key", "--tls-cert"),
+        ("tls-client-ca", "--tls-cert and --tls-key"),
+    ] {
+        let mistakes = read(&[(flag, "x")], &[], "").unwrap_err();
+        assert_eq!(mistakes.len(), 1);
+        assert!(mistakes[0].contains(lacks), "{mistakes:?}");
+    }
+}
+
+#[test]
+fn a_unix_sockets_rights_are_read() {
+    let flags = [
+        ("socket-mode", "0660"),
+        ("socket-owner", "root"),
+        ("socket-group", "7"),
+    ];
+    let rights = read(&flags, &[], "").unwrap().socket;
+    assert_eq!(
+        (rights.mode, rights.owner, rights.group),
+        (0o660, Some(0), Some(7))
     );
+    for (flag, text) in [
+        ("socket-mode", "rw"),
+        ("socket-mode", "1777"),
+        ("socket-mode", "0444"),
+        ("socket-owner", "no such user"),
+    ] {
+        assert!(read(&[(flag, text)], &[], "").is_err(), "{flag} {text}");
+    }
 }
 
 #[test]

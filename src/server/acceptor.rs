@@ -8,6 +8,7 @@ use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::sync::{Semaphore, mpsc, watch};
 
+use super::Stage;
 use super::listener::Listener;
 use super::stream::{Detached, Stream};
 use crate::telemetry::Metrics;
@@ -34,6 +35,8 @@ pub(super) struct Dispatch {
     metrics: Arc<Metrics>,
     connections_max: u64,
     turning_away: Arc<Semaphore>,
+    /// Whether TCP connections are TLS: then there is nothing to be said to one too many.
+    tls: bool,
 }
 
 // === impl Dispatch ===
@@ -43,6 +46,7 @@ impl Dispatch {
         workers: Vec<mpsc::Sender<Detached>>,
         metrics: Arc<Metrics>,
         connections_max: usize,
+        tls: bool,
     ) -> Self {
         Self {
             workers,
@@ -50,6 +54,7 @@ impl Dispatch {
             metrics,
             connections_max: connections_max as u64,
             turning_away: Arc::new(Semaphore::new(TURNED_AWAY_MAX)),
+            tls,
         }
     }
 
@@ -57,12 +62,12 @@ impl Dispatch {
     pub(super) async fn accept(
         self: Arc<Self>,
         listener: Listener,
-        mut stopping: watch::Receiver<bool>,
+        mut stopping: watch::Receiver<Stage>,
     ) {
         loop {
             let accepted = tokio::select! {
                 accepted = listener.accept() => accepted,
-                _ = stopping.wait_for(|stopping| *stopping) => return,
+                _ = stopping.wait_for(|stage| *stage == Stage::Stopping) => return,
             };
             match accepted {
                 Ok(stream) => self.dispatch(stream),
@@ -95,6 +100,9 @@ impl Dispatch {
     }
 
     fn turn_away(&self, mut stream: Stream) {
+        if self.tls && matches!(stream, Stream::Tcp(_)) {
+            return;
+        }
         let Ok(permit) = Arc::clone(&self.turning_away).try_acquire_owned() else {
             return;
         };

@@ -10,21 +10,27 @@ use std::time::{Duration, SystemTime};
 
 use http_body_util::Full;
 use hyper::body::{Body, Bytes, Incoming};
-use hyper::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, EXPECT, HeaderValue};
+use hyper::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, EXPECT, HeaderValue, WWW_AUTHENTICATE};
 use hyper::http::request::Parts;
 use hyper::{Request, Response, StatusCode};
 use serde::Deserialize;
 use tokio::sync::watch;
 
+use super::bodies::Bodies;
 use super::company_metrics;
 use super::connection::{self, http};
+use super::door::{self, Refused};
 use super::listener::Listener;
 use super::pace::{Pace, Paces, TICK};
 use super::readiness::is_active;
 use super::reload::{ReloadHandle, ReloadOptions};
-use super::respond::{AnswerBody, json};
+use super::respond::{AnswerBody, json, status};
 use super::snapshots::snapshots;
 use super::{Shared, body};
+use crate::access::{Peer, Right, TlsFor};
+
+/// The largest body that is read.
+const ADMIN_BODY_BYTES_MAX: usize = 1 << 20;
 
 /// How long the body of a request may take.
 const BODY_TIME: Duration = Duration::from_secs(10);
@@ -39,6 +45,7 @@ pub(super) struct Admin {
     shared: Arc<Shared>,
     reload: ReloadHandle,
     paces: Paces,
+    bodies: Bodies,
 }
 
 /// An interface of the admin listener.
@@ -55,13 +62,13 @@ pub struct AdminInterface {
 /// Every interface of the admin listener.
 pub static ADMIN_INTERFACES: [AdminInterface; 5] = [
     read("/livez", &[200]),
-    read("/readyz", &[200, 503]),
-    read("/metrics", &[200, 500]),
-    read("/v1/snapshots", &[200]),
+    read("/readyz", &[200, 401, 403, 503]),
+    read("/metrics", &[200, 401, 403, 500]),
+    read("/v1/snapshots", &[200, 401, 403]),
     AdminInterface {
         path: "/v1/reload",
         methods: "POST",
-        codes: &[200, 400, 413, 502],
+        codes: &[200, 400, 401, 403, 413, 502],
     },
 ];
 
@@ -79,6 +86,7 @@ struct Page {
     kind: &'static str,
     body: Bytes,
     allow: Option<&'static str>,
+    challenge: Option<&'static str>,
 }
 
 /// The body of `POST /v1/reload`.
@@ -95,6 +103,7 @@ impl Admin {
     pub(super) fn new(shared: Arc<Shared>, reload: ReloadHandle) -> Rc<Self> {
         Rc::new(Self {
             paces: Paces::new(&shared.limits),
+            bodies: Bodies::new(&shared.limits, shared.metrics.shards().len()),
             shared,
             reload,
         })
@@ -106,7 +115,7 @@ impl Admin {
         listener: Listener,
         mut stopped: watch::Receiver<bool>,
     ) {
-        let http = Rc::new(http());
+        let http = Rc::new(http(&self.shared.limits));
         let mut tick = tokio::time::interval(TICK);
         loop {
             let accepted = tokio::select! {
@@ -130,8 +139,14 @@ impl Admin {
             }
             let (admin, http, pace) = (Rc::clone(&self), Rc::clone(&http), self.paces.add());
             tokio::task::spawn_local(async move {
+                let (access, metrics) = (admin.shared.access.as_deref(), &admin.shared.metrics);
+                let entered = door::enter(access, metrics, stream, TlsFor::Operators, &pace);
+                let Some((stream, peer)) = entered.await else {
+                    return;
+                };
+                let peer = Rc::new(peer);
                 let service = hyper::service::service_fn(|request| {
-                    Rc::clone(&admin).answer(Rc::clone(&pace), request)
+                    Rc::clone(&admin).answer(Rc::clone(&pace), Rc::clone(&peer), request)
                 });
                 connection::serve(&http, stream, &pace, service).await;
             });
@@ -141,11 +156,12 @@ impl Admin {
     async fn answer(
         self: Rc<Self>,
         pace: Rc<Pace>,
+        peer: Rc<Peer>,
         request: Request<Incoming>,
     ) -> Result<Response<AnswerBody>, Infallible> {
         pace.request_began();
         let (head, mut body) = request.into_parts();
-        let page = self.page(&head, &mut body).await;
+        let page = self.page(&peer, &head, &mut body).await;
         pace.request_ended();
         if !body.is_end_stream() {
             let awaits_continue = head.headers.contains_key(EXPECT);
@@ -154,8 +170,11 @@ impl Admin {
         Ok(page.into_response())
     }
 
-    async fn page(&self, head: &Parts, body: &mut Incoming) -> Page {
+    async fn page(&self, peer: &Peer, head: &Parts, body: &mut Incoming) -> Page {
         let path = head.uri.path();
+        if let Err(refused) = self.admit(peer, head) {
+            return Page::refused(refused);
+        }
         let Some(interface) = ADMIN_INTERFACES.iter().find(|is| is.path == path) else {
             let message = "there is nothing here";
             return Page::error(StatusCode::NOT_FOUND, "unknown_path", message);
@@ -177,6 +196,22 @@ impl Admin {
             page.status
         );
         page
+    }
+
+    /// Whether whoever asks may. Probes prove nothing, and learn nothing but whether it is well.
+    fn admit(&self, peer: &Peer, head: &Parts) -> Result<(), Refused> {
+        let Some(access) = (self.shared.access.as_ref()).filter(|access| access.demands_proof())
+        else {
+            return Ok(());
+        };
+        let right = match head.uri.path() {
+            "/livez" => return Ok(()),
+            "/readyz" if head.uri.query().is_none() => return Ok(()),
+            "/readyz" | "/metrics" => Some(Right::Metrics),
+            "/v1/snapshots" | "/v1/reload" => Some(Right::Admin),
+            _ => None,
+        };
+        door::admit_operator(access, &self.shared.metrics, peer, &head.headers, right)
     }
 
     /// `?company=NAME`: whether that one is active; `?verbose`: each company.
@@ -251,12 +286,13 @@ impl Admin {
             kind: JSON,
             body: json(&body),
             allow: None,
+            challenge: None,
         }
     }
 
     async fn reload(&self, body: &mut Incoming) -> Page {
         let bad = |message: &str| Page::error(StatusCode::BAD_REQUEST, "invalid_body", message);
-        let body = match body::collect(body, BODY_TIME).await {
+        let body = match body::collect(body, ADMIN_BODY_BYTES_MAX, BODY_TIME, &self.bodies).await {
             Ok(body) => body,
             Err(body::BodyError::TooLarge) => {
                 let status = StatusCode::PAYLOAD_TOO_LARGE;
@@ -300,6 +336,7 @@ impl Page {
             kind: TEXT,
             body: text.into(),
             allow: None,
+            challenge: None,
         }
     }
 
@@ -310,6 +347,19 @@ impl Page {
             kind: JSON,
             body: json(&error),
             allow: None,
+            challenge: None,
+        }
+    }
+
+    fn refused(refused: Refused) -> Self {
+        let page = Self::error(
+            status(refused.status),
+            refused.code.name(),
+            &refused.message,
+        );
+        Self {
+            challenge: refused.challenge,
+            ..page
         }
     }
 
@@ -334,6 +384,9 @@ impl Page {
         headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
         if let Some(allow) = self.allow {
             headers.insert(ALLOW, HeaderValue::from_static(allow));
+        }
+        if let Some(challenge) = self.challenge {
+            headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static(challenge));
         }
         response
     }

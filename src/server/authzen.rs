@@ -7,10 +7,11 @@ use hyper::header::{CONTENT_TYPE, HeaderMap};
 
 use super::body::{self, BodyError};
 use super::desk::{Asked, Desk, reach};
+use super::door::{Entry, no_explanation};
 use super::evaluation::{EvaluationRequest, Parts, asks_to_explain, names_generation};
 use super::respond::{Answer, Refusal, RefusalCode};
 use super::trail::Trail;
-use super::worker::Worker;
+use super::worker::{Place, Worker};
 use crate::decide::{self, Explanation};
 use crate::model::Timestamp;
 use crate::telemetry::{Api, Code};
@@ -82,11 +83,12 @@ pub(super) async fn evaluation(
     worker: &Worker,
     trail: Option<Trail>,
     company: Option<&str>,
+    entry: &Entry,
     headers: &HeaderMap,
     body: &mut Incoming,
 ) -> Answer {
-    let said = match read(worker, headers, body).await {
-        Ok(said) => said,
+    let (said, _place) = match read(worker, headers, body).await {
+        Ok(read) => read,
         Err(answer) => return answer,
     };
     let (desk, api) = (worker.desk(), Api::Evaluation);
@@ -103,6 +105,7 @@ pub(super) async fn evaluation(
     });
     match here {
         Some(answer) => answer,
+        None if !entry.may_explain => no_explanation(desk).into(),
         None => on_pool(worker, api, trail, company, said, Explain::IfAsked).await,
     }
 }
@@ -116,7 +119,9 @@ pub(super) async fn explain(
     body: &mut Incoming,
 ) -> Answer {
     match read(worker, headers, body).await {
-        Ok(said) => on_pool(worker, Api::Explain, trail, company, said, Explain::Always).await,
+        Ok((said, _place)) => {
+            on_pool(worker, Api::Explain, trail, company, said, Explain::Always).await
+        }
         Err(answer) => answer,
     }
 }
@@ -179,15 +184,18 @@ fn evaluate(
     }))
 }
 
-/// Reads the body whole; what it should have been said to be is left to be told after the company.
-pub(super) async fn read(
-    worker: &Worker,
+/// Reads the body whole, and takes a place among the requests that are answered; what it should have been said to be is left to be told after the company.
+pub(super) async fn read<'w>(
+    worker: &'w Worker,
     headers: &HeaderMap,
     body: &mut Incoming,
-) -> Result<Said, Answer> {
-    let body = body::collect(body, worker.desk().limits().body_timeout).await;
-    let body = body.map_err(unread)?;
-    Ok(is_json(headers).map(|()| body))
+) -> Result<(Said, Place<'w>), Answer> {
+    let limits = worker.desk().limits();
+    let (most, time) = (limits.body_bytes_max, limits.body_timeout);
+    let body = body::collect(body, most, time, worker.bodies()).await;
+    let body = body.map_err(|error| unread(error, most))?;
+    let place = worker.take_place()?;
+    Ok((is_json(headers).map(|()| body), place))
 }
 
 /// Whether the body is said to be JSON; parameters of the media type do not matter.
@@ -207,17 +215,27 @@ fn is_json(headers: &HeaderMap) -> Result<(), Refusal> {
 // === why there is no decision ===
 
 #[cold]
-fn unread(error: BodyError) -> Answer {
+fn unread(error: BodyError, most: usize) -> Answer {
     let (status, code, message) = match error {
         BodyError::TooLarge => (
             Code::TooLarge,
             RefusalCode::BodyTooLarge,
-            format!("the body is larger than {} bytes", body::BODY_BYTES_MAX),
+            format!("the body is larger than {most} bytes"),
         ),
         BodyError::TooSlow => (
             Code::RequestTimeout,
             RefusalCode::BodyTooSlow,
             "the body did not come in time".to_owned(),
+        ),
+        BodyError::TooMany => (
+            Code::Unavailable,
+            RefusalCode::TooManyBodies,
+            "too many bodies have not come whole".to_owned(),
+        ),
+        BodyError::NoMemory => (
+            Code::Unavailable,
+            RefusalCode::BodyMemoryFull,
+            "too much is held of bodies that have not come whole".to_owned(),
         ),
         BodyError::Broken => (
             Code::BadRequest,
@@ -229,7 +247,9 @@ fn unread(error: BodyError) -> Answer {
     match error {
         BodyError::TooLarge => answer,
         // What comes next on the connection is not known to be a request.
-        BodyError::TooSlow | BodyError::Broken => answer.closing(),
+        BodyError::TooSlow | BodyError::Broken | BodyError::TooMany | BodyError::NoMemory => {
+            answer.closing()
+        }
     }
 }
 

@@ -9,6 +9,7 @@ use serde::de::{MapAccess, SeqAccess};
 
 use super::authzen::{self, Asker, Explain, Said};
 use super::desk::{self, Desk};
+use super::door::{Entry, no_explanation};
 use super::evaluation::{EvaluationRequest, Parts, asks_to_explain, names_generation};
 use super::expect::{self, optional, wrong};
 use super::json::{Member, Name, Names, Read, Shape, Text, put, shorten, skip_items};
@@ -74,11 +75,12 @@ pub(super) async fn evaluations(
     worker: &Worker,
     trail: Option<Trail>,
     company: Option<&str>,
+    entry: &Entry,
     headers: &HeaderMap,
     body: &mut Incoming,
 ) -> Answer {
-    let said = match authzen::read(worker, headers, body).await {
-        Ok(said) => said,
+    let (said, _place) = match authzen::read(worker, headers, body).await {
+        Ok(read) => read,
         Err(answer) => return answer,
     };
     if !said.as_ref().is_ok_and(|body| is_large(body)) {
@@ -89,9 +91,14 @@ pub(super) async fn evaluations(
         }
     }
     let company = company.map(str::to_owned);
+    let may_explain = entry.may_explain;
     let question = move |desk: &Desk| {
-        let company = company.as_deref();
-        answer(desk, trail.as_ref(), company, &said, Explain::IfAsked)
+        let (trail, company) = (trail.as_ref(), company.as_deref());
+        if may_explain {
+            return answer(desk, trail, company, &said, Explain::IfAsked);
+        }
+        let answered = answer(desk, trail, company, &said, Explain::Elsewhere);
+        Some(answered.unwrap_or_else(|| no_explanation(desk).into()))
     };
     worker.pool().ask(question).await
 }

@@ -10,10 +10,8 @@ use std::time::Duration;
 use http_body_util::BodyExt;
 use hyper::body::{Body, Bytes, Incoming};
 
+use super::bodies::Bodies;
 use super::pace::Pace;
-
-/// The largest body that is read.
-pub const BODY_BYTES_MAX: usize = 1 << 20;
 
 /// How much of a body that nobody wants is read and thrown away, so that the connection can go on.
 const UNWANTED_BYTES_MAX: usize = 8 << 20;
@@ -21,27 +19,48 @@ const UNWANTED_BYTES_MAX: usize = 8 << 20;
 /// Why a body was not read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum BodyError {
-    /// It is larger than [`BODY_BYTES_MAX`].
+    /// It is larger than bodies may be.
     TooLarge,
+    /// Too many bodies have not come whole, and this one has waited, or is the last.
+    TooMany,
+    /// Too much of such bodies is held.
+    NoMemory,
     /// It did not come in time.
     TooSlow,
     /// The connection broke, or its framing is wrong.
     Broken,
 }
 
-/// Reads the body whole; in one piece, as it mostly comes, it is not copied.
-pub(super) async fn collect(body: &mut Incoming, time: Duration) -> Result<Bytes, BodyError> {
-    if body.size_hint().lower() > BODY_BYTES_MAX as u64 {
+/// Reads the body whole; in one piece, as it mostly comes, it is not copied. Only a body that is
+/// not there yet takes a place among those that wait.
+pub(super) async fn collect(
+    body: &mut Incoming,
+    most: usize,
+    time: Duration,
+    bodies: &Bodies,
+) -> Result<Bytes, BodyError> {
+    if body.size_hint().lower() > most as u64 {
         return Err(BodyError::TooLarge);
     }
-    in_time(time, read_to_end(body))
-        .await
-        .unwrap_or(Err(BodyError::TooSlow))
+    let mut read = pin!(read_to_end(body, most, bodies));
+    if let Some(whole) = in_two_polls(read.as_mut()).await {
+        return whole;
+    }
+    let mut waiting = bodies.enter().ok_or(BodyError::TooMany)?;
+    tokio::select! {
+        whole = tokio::time::timeout(time, read) => whole.unwrap_or(Err(BodyError::TooSlow)),
+        _ = &mut waiting.gives_way => Err(BodyError::TooMany),
+    }
 }
 
-async fn read_to_end(body: &mut Incoming) -> Result<Bytes, BodyError> {
+async fn read_to_end(
+    body: &mut Incoming,
+    most: usize,
+    bodies: &Bodies,
+) -> Result<Bytes, BodyError> {
     let mut first = Bytes::new();
     let mut rest = Vec::new();
+    let mut held = bodies.hold();
     while !body.is_end_stream() {
         let Some(frame) = body.frame().await else {
             break;
@@ -49,6 +68,13 @@ async fn read_to_end(body: &mut Incoming) -> Result<Bytes, BodyError> {
         let Ok(data) = frame.map_err(|_| BodyError::Broken)?.into_data() else {
             continue; // trailers, which say nothing to us
         };
+        let bytes = first.len().max(rest.len()) + data.len();
+        if bytes > most {
+            return Err(BodyError::TooLarge);
+        }
+        if !held.grow_to(bytes) {
+            return Err(BodyError::NoMemory);
+        }
         if first.is_empty() && rest.is_empty() {
             first = data;
         } else {
@@ -56,9 +82,6 @@ async fn read_to_end(body: &mut Incoming) -> Result<Bytes, BodyError> {
                 rest.extend_from_slice(&first);
             }
             rest.extend_from_slice(&data);
-        }
-        if first.len().max(rest.len()) > BODY_BYTES_MAX {
-            return Err(BodyError::TooLarge);
         }
     }
     Ok(if rest.is_empty() { first } else { rest.into() })
@@ -83,7 +106,7 @@ pub(super) fn leave(
     }
     let goes_on = body.size_hint().lower() <= UNWANTED_BYTES_MAX as u64;
     let pace = Rc::clone(pace);
-    tokio::task::spawn_local(in_time(time, async move {
+    tokio::task::spawn_local(tokio::time::timeout(time, async move {
         let mut thrown = 0;
         while let Some(Ok(frame)) = body.frame().await {
             thrown += frame.data_ref().map_or(0, Bytes::len);
@@ -96,16 +119,8 @@ pub(super) fn leave(
     goes_on
 }
 
-/// The future's output, if it comes in time. A future that is ready when it is first asked, or
-/// after its connection's turn, sets no timer: so it is with nearly every body.
-async fn in_time<F: Future>(time: Duration, future: F) -> Option<F::Output> {
-    let mut future = pin!(future);
-    if let Some(output) = in_two_polls(future.as_mut()).await {
-        return Some(output);
-    }
-    tokio::time::timeout(time, future).await.ok()
-}
-
+/// The future's output, if it is ready when it is first asked, or after its connection's turn: so
+/// nearly every body is, and needs no timer.
 async fn in_two_polls<F: Future>(mut future: Pin<&mut F>) -> Option<F::Output> {
     let mut again = false;
     poll_fn(|cx| match future.as_mut().poll(cx) {

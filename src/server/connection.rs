@@ -16,12 +16,7 @@ use hyper_util::server::conn::auto;
 use super::pace::{Pace, Verdict};
 use super::respond::AnswerBody;
 use super::stream::{Paced, Stream};
-
-/// The largest head of a request; beyond it the answer is 431.
-pub const HEADER_BYTES_MAX: usize = 64 << 10;
-
-/// Requests that one connection of HTTP/2 may have under way.
-const HTTP2_STREAMS_MAX: u32 = 256;
+use crate::config::Limits;
 
 /// How connections are served.
 pub(super) type Http = auto::Builder<Local>;
@@ -37,7 +32,8 @@ impl<F: Future<Output: 'static> + 'static> Executor<F> for Local {
 }
 
 /// The limits of the protocols themselves; times are kept by [`Pace`].
-pub(super) fn http() -> Http {
+pub(super) fn http(limits: &Limits) -> Http {
+    let head = limits.header_bytes_max;
     let mut http = auto::Builder::new(Local);
     http.http1()
         .header_read_timeout(None)
@@ -45,15 +41,16 @@ pub(super) fn http() -> Http {
         .writev(false)
         // A head that outgrows this before it is complete is answered 431; one that is complete
         // by then may be longer by one read, and is answered so by `worker`.
-        .max_buf_size(HEADER_BYTES_MAX);
+        .max_buf_size(head);
     http.http2()
-        .max_header_list_size(HEADER_BYTES_MAX as u32)
-        .max_concurrent_streams(HTTP2_STREAMS_MAX);
+        .max_header_list_size(u32::try_from(head).unwrap_or(u32::MAX))
+        .max_concurrent_streams(limits.streams_max);
     http
 }
 
-/// Serves the connection to its end.
-pub(super) async fn serve<S>(http: &Http, stream: Stream, pace: &Rc<Pace>, service: S)
+/// Serves the connection to its end. Returns whether it ended at a head that outgrew its limit
+/// before it was complete.
+pub(super) async fn serve<S>(http: &Http, stream: Stream, pace: &Rc<Pace>, service: S) -> bool
 where
     S: Service<Request<Incoming>, Response = Response<AnswerBody>, Error = Infallible>,
     S::Future: 'static,
@@ -67,12 +64,22 @@ where
             Verdict::Finish if finishing => {}
             Verdict::Finish => {
                 finishing = true;
+                // What has come by now is still answered.
+                if let Poll::Ready(served) = connection.as_mut().poll(cx) {
+                    return Poll::Ready(served.is_err_and(|error| is_head_too_large(&*error)));
+                }
                 connection.as_mut().graceful_shutdown();
             }
-            Verdict::Drop => return Poll::Ready(()),
+            Verdict::Drop => return Poll::Ready(false),
         }
         // How a connection breaks is its client's affair, and no news to anyone else.
-        connection.as_mut().poll(cx).map(drop)
+        let polled = connection.as_mut().poll(cx);
+        polled.map(|served| served.is_err_and(|error| is_head_too_large(&*error)))
     })
-    .await;
+    .await
+}
+
+fn is_head_too_large(error: &(dyn std::error::Error + 'static)) -> bool {
+    let error = error.downcast_ref::<hyper::Error>();
+    error.is_some_and(hyper::Error::is_parse_too_large)
 }

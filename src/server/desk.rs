@@ -120,7 +120,7 @@ impl Desk {
             item,
             company: asked.snapshot.company(),
             revision: asked.snapshot.revision(),
-            caller: None,
+            caller: trail.caller.as_deref(),
             trace_id: trail.trace_id,
             query,
             outcome,
@@ -139,6 +139,7 @@ impl Desk {
         self.pen.as_ref().map(|_| Trail {
             request_id: request_id.clone(),
             trace_id: traced.or_else(|| trace_parent(headers).map(|parent| parent.trace_id)),
+            caller: None,
         })
     }
 
@@ -153,6 +154,16 @@ impl Desk {
             Some(company) => self.shared.companies.with(company, read),
             None => self.shared.companies.with_only(read),
         }
+    }
+
+    /// The company that a path means which names none: the default one, or the only one there is.
+    pub(super) fn meant(&self) -> Option<String> {
+        if let Some(company) = &self.shared.default_company {
+            return Some(company.clone());
+        }
+        let mut names = self.shared.companies.names().into_iter();
+        let only = names.next()?;
+        names.next().is_none().then_some(only)
     }
 
     /// The generation of what decides for the company, if it has one. To be asked before the

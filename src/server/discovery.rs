@@ -8,6 +8,7 @@ use super::desk::{Desk, no_snapshot, unknown};
 use super::respond::{Answer, Refusal, RefusalCode, json};
 use super::routes::INTERFACES;
 use crate::companies::Current;
+use crate::config::PublicUrl;
 use crate::telemetry::{Api, Code};
 
 /// Members without a value are left out, as the standard demands: so there are none.
@@ -56,6 +57,16 @@ pub(super) fn metadata(desk: &Desk, rest: &str) -> Answer {
         search_action_endpoint: endpoint(Api::SearchAction),
         policy_decision_point: base,
     }))
+}
+
+/// The company that such a path names; what is no path of ours stands for none that there is.
+pub(super) fn company<'p>(desk: &Desk, rest: &'p str) -> Option<&'p str> {
+    let path = desk.public_url().map_or("", PublicUrl::path);
+    match rest.strip_prefix(path) {
+        Some("") => None,
+        Some(company) => Some(company.strip_prefix('/').unwrap_or(company)),
+        None => Some(rest),
+    }
 }
 
 #[cold]

@@ -41,8 +41,8 @@ pub(super) async fn filtered(
     headers: &HeaderMap,
     body: &mut Incoming,
 ) -> Answer {
-    let said = match authzen::read(worker, headers, body).await {
-        Ok(said) => said,
+    let (said, _place) = match authzen::read(worker, headers, body).await {
+        Ok(read) => read,
         Err(answer) => return answer,
     };
     let company = company.map(str::to_owned);

@@ -3,12 +3,16 @@
 use std::fmt;
 use std::io;
 use std::net::SocketAddr;
+use std::os::fd::OwnedFd;
+use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
 use std::path::{Path, PathBuf};
 
+use rustix::fs::{Mode, fchmod};
+use socket2::{Domain, SockAddr, Type};
 use tokio::net::{TcpListener, TcpSocket, UnixListener};
 
 use super::stream::Stream;
-use crate::config::Address;
+use crate::config::{Address, SocketRights};
 
 /// Connections that the kernel keeps until they are accepted.
 const BACKLOG: u32 = 1024;
@@ -16,13 +20,22 @@ const BACKLOG: u32 = 1024;
 /// A bound socket.
 pub struct Listener {
     socket: Socket,
+    /// Of a unix socket.
+    _file: Option<SocketFile>,
     /// What was bound: for people, with port 0 resolved.
     local: String,
 }
 
 enum Socket {
     Tcp(TcpListener),
-    Unix(UnixListener, PathBuf),
+    Unix(UnixListener),
+}
+
+/// The file of a unix socket; it goes with this.
+struct SocketFile {
+    path: PathBuf,
+    /// Device and number, so that a successor's file is not taken for ours.
+    inode: (u64, u64),
 }
 
 // === impl Listener ===
@@ -32,7 +45,7 @@ impl Listener {
     ///
     /// # Errors
     /// What the operating system says.
-    pub fn bind(address: &Address) -> io::Result<Self> {
+    pub fn bind(address: &Address, rights: SocketRights) -> io::Result<Self> {
         match address {
             Address::Tcp(_, addresses) => {
                 let mut error = io::Error::from(io::ErrorKind::AddrNotAvailable);
@@ -44,8 +57,62 @@ impl Listener {
                 }
                 Err(error)
             }
-            Address::Unix(path) => bind_unix(path),
+            Address::Unix(path) => bind_unix(path, rights),
+            Address::Given(_) => Err(io::ErrorKind::Unsupported.into()),
         }
+    }
+
+    /// A socket that listens already, as a service manager hands it over.
+    ///
+    /// # Errors
+    /// It is no such socket.
+    pub fn given(socket: OwnedFd) -> io::Result<Self> {
+        let socket = socket2::Socket::from(socket);
+        if !socket.is_listener()? {
+            return Err(io::Error::other("it is no socket that listens"));
+        }
+        socket.set_nonblocking(true)?;
+        let address = socket.local_addr()?;
+        let (local, socket) = match address.as_socket() {
+            Some(address) => (
+                format!("http://{address}"),
+                Socket::Tcp(TcpListener::from_std(socket.into())?),
+            ),
+            None => {
+                let path = address.as_pathname().unwrap_or(Path::new("?"));
+                (
+                    format!("unix:{}", path.display()),
+                    Socket::Unix(UnixListener::from_std(socket.into())?),
+                )
+            }
+        };
+        // A unix socket's file is whoever's who made it.
+        Ok(Self {
+            socket,
+            _file: None,
+            local,
+        })
+    }
+
+    /// The address, if it is not a unix socket.
+    ///
+    /// # Errors
+    /// What the operating system says.
+    pub fn address(&self) -> io::Result<Option<SocketAddr>> {
+        match &self.socket {
+            Socket::Tcp(listener) => listener.local_addr().map(Some),
+            Socket::Unix(_) => Ok(None),
+        }
+    }
+
+    /// The same, said to speak TLS, unless it is a unix socket.
+    #[must_use]
+    pub fn secured(self) -> Self {
+        let local = match self.local.strip_prefix("http:") {
+            Some(rest) => format!("https:{rest}"),
+            None => self.local,
+        };
+        Self { local, ..self }
     }
 
     /// Waits for the next connection.
@@ -56,7 +123,7 @@ impl Listener {
                 stream.set_nodelay(true)?;
                 Ok(Stream::Tcp(stream))
             }
-            Socket::Unix(listener, _) => Ok(Stream::Unix(listener.accept().await?.0)),
+            Socket::Unix(listener) => Ok(Stream::Unix(listener.accept().await?.0)),
         }
     }
 }
@@ -68,11 +135,26 @@ impl fmt::Display for Listener {
     }
 }
 
-/// A unix socket's file goes with its listener.
-impl Drop for Listener {
+// === impl SocketFile ===
+
+impl SocketFile {
+    fn new(path: &Path) -> io::Result<Self> {
+        Ok(Self {
+            path: path.to_owned(),
+            inode: Self::inode(path)?,
+        })
+    }
+
+    fn inode(path: &Path) -> io::Result<(u64, u64)> {
+        let file = std::fs::symlink_metadata(path)?;
+        Ok((file.dev(), file.ino()))
+    }
+}
+
+impl Drop for SocketFile {
     fn drop(&mut self) {
-        if let Socket::Unix(_, path) = &self.socket {
-            let _ = std::fs::remove_file(path);
+        if Self::inode(&self.path).is_ok_and(|inode| inode == self.inode) {
+            let _ = std::fs::remove_file(&self.path);
         }
     }
 }
@@ -90,13 +172,13 @@ fn bind_tcp(address: SocketAddr) -> io::Result<Listener> {
     Ok(Listener {
         local: format!("http://{}", listener.local_addr()?),
         socket: Socket::Tcp(listener),
+        _file: None,
     })
 }
 
 /// A socket's file that nobody listens on is what a killed process left: it is replaced.
-fn bind_unix(path: &Path) -> io::Result<Listener> {
-    let bound = UnixListener::bind(path);
-    let listener = match bound {
+fn bind_unix(path: &Path, rights: SocketRights) -> io::Result<Listener> {
+    let listener = match listen_unix(path) {
         Err(error) if error.kind() == io::ErrorKind::AddrInUse => {
             let dead = std::os::unix::net::UnixStream::connect(path)
                 .is_err_and(|error| error.kind() == io::ErrorKind::ConnectionRefused);
@@ -104,12 +186,31 @@ fn bind_unix(path: &Path) -> io::Result<Listener> {
                 return Err(error);
             }
             std::fs::remove_file(path)?;
-            UnixListener::bind(path)?
+            listen_unix(path)?
         }
         bound => bound?,
     };
+    let file = SocketFile::new(path)?;
+    // First to whom it belongs, then what they may: nobody may more than is said at any time.
+    if rights.owner.is_some() || rights.group.is_some() {
+        chown(path, rights.owner, rights.group)?;
+    }
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(rights.mode))?;
     Ok(Listener {
         local: format!("unix:{}", path.display()),
-        socket: Socket::Unix(listener, path.to_owned()),
+        socket: Socket::Unix(listener),
+        _file: Some(file),
     })
+}
+
+/// A unix socket that nobody but its owner can connect to, from the first moment on.
+fn listen_unix(path: &Path) -> io::Result<UnixListener> {
+    let socket = socket2::Socket::new(Domain::UNIX, Type::STREAM, None)?;
+    // Linux gives the file that is bound the rights that the socket has by then; elsewhere this
+    // may fail, and the folder's rights must do for a moment.
+    let _ = fchmod(&socket, Mode::from_raw_mode(0o600));
+    socket.bind(&SockAddr::unix(path)?)?;
+    socket.listen(BACKLOG.cast_signed())?;
+    socket.set_nonblocking(true)?;
+    UnixListener::from_std(socket.into())
 }

@@ -5,18 +5,20 @@
 //! gives each new connection to the next worker, which keeps it. Decisions never run on the control
 //! runtime, and nothing but decisions runs on a worker: what takes longer runs on the `pool`.
 //!
-//! A request's way: `worker` (limits, counts) → `routes` → `authzen` (body) → `desk` (one
+//! A request's way: `worker` (limits, counts) → `routes` → `door` (who asks) → `authzen` (body) → `desk` (one
 //! look at the company's snapshot, decision) → `respond`.
 
 mod acceptor;
 mod admin;
 mod authzen;
 mod batch;
+mod bodies;
 mod body;
 mod company_metrics;
 mod connection;
 mod desk;
 mod discovery;
+mod door;
 mod evaluation;
 mod expect;
 pub mod explanation;
@@ -45,15 +47,14 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::spawn_local;
 
 pub use admin::{ADMIN_INTERFACES, AdminInterface};
-pub use body::BODY_BYTES_MAX;
-pub use connection::HEADER_BYTES_MAX;
 pub use json::NESTING_MAX;
 pub use listener::Listener;
-pub use page::{PAGE_RESULTS, PAGE_RESULTS_MAX};
+pub use page::PAGE_RESULTS;
 pub use readiness::Readiness;
 pub use reload::{ReloadHandle, ReloadOptions};
 pub use routes::{INTERFACES, Interface};
 
+use crate::access::Access;
 use crate::companies::Companies;
 use crate::config::{Limits, PublicUrl};
 use crate::journal::Journal;
@@ -68,6 +69,8 @@ pub struct Server {
     pub companies: Arc<Companies>,
     /// For whom it decides where a path names nobody.
     pub default_company: Option<String>,
+    /// Who may ask; none: whoever reaches it, without TLS.
+    pub access: Option<Arc<Access>>,
     /// Under which URL callers see it.
     pub public_url: Option<PublicUrl>,
     /// Where decisions are logged, if anywhere; it has a pen for each thread that decides.
@@ -84,10 +87,21 @@ pub struct Server {
     pub limits: Limits,
 }
 
+/// How far the end has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Stage {
+    Serving,
+    /// Clients are led elsewhere: connections end after their next answer, and new ones are taken.
+    Draining,
+    /// No connection is taken any more.
+    Stopping,
+}
+
 /// What all workers, and the admin listener, know.
 struct Shared {
     companies: Arc<Companies>,
     default_company: Option<String>,
+    access: Option<Arc<Access>>,
     public_url: Option<PublicUrl>,
     page_key: page::Key,
     journal: Option<Arc<Journal>>,
@@ -100,8 +114,9 @@ struct Shared {
 // === impl Server ===
 
 impl Server {
-    /// Serves until `stop` is ready; then it is not ready first, accepts nothing more, finishes
-    /// what runs, and returns when that is done or the drain timeout has passed.
+    /// Serves until `stop` is ready; then it is not ready first, leads its clients elsewhere for
+    /// the drain delay, accepts nothing more, finishes what runs, and returns when that is done or
+    /// the drain timeout has passed.
     ///
     /// It must be called on a `tokio::runtime::LocalRuntime`, the control runtime.
     ///
@@ -116,6 +131,7 @@ impl Server {
         let shared = Arc::new(Shared {
             companies: self.companies,
             default_company: self.default_company,
+            access: self.access,
             public_url: self.public_url,
             page_key: page::Key::random()?,
             journal: self.journal,
@@ -125,7 +141,7 @@ impl Server {
             limits: self.limits,
         });
         let pool = pool::Pool::start(&shared)?;
-        let (stopping, is_stopping) = watch::channel(false);
+        let (stopping, is_stopping) = watch::channel(Stage::Serving);
         let (stopped, is_stopped) = watch::channel(false);
         let (running, mut all_gone) = mpsc::channel(1);
         let workers = (0..shared.metrics.shards().len()).map(|number| {
@@ -136,6 +152,10 @@ impl Server {
             workers.collect::<io::Result<_>>()?,
             Arc::clone(&shared.metrics),
             shared.limits.connections_max,
+            shared
+                .access
+                .as_ref()
+                .is_some_and(|access| access.has_tls()),
         ));
         drop((running, pool));
         for listener in decision {
@@ -147,8 +167,14 @@ impl Server {
 
         stop.await;
         shared.readiness.stop();
+        let delay = shared.limits.drain_delay;
+        if !delay.is_zero() {
+            tracing::info!(?delay, "draining: connections end after their next answer");
+            let _ = stopping.send(Stage::Draining);
+            tokio::time::sleep(delay).await;
+        }
         tracing::info!("stopping: finishing what runs");
-        let _ = stopping.send(true);
+        let _ = stopping.send(Stage::Stopping);
         // The admin listener goes on until the last answer is given, so that it can be watched.
         let deadline = shared.limits.drain_timeout + STUCK_TIME;
         if tokio::time::timeout(deadline, all_gone.recv())
@@ -169,6 +195,7 @@ impl Shared {
         Self {
             companies: Arc::new(companies),
             default_company: None,
+            access: None,
             public_url: None,
             page_key: page::Key::random().unwrap(),
             journal: None,

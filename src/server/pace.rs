@@ -16,6 +16,10 @@ pub(super) const TICK: Duration = Duration::from_millis(250);
 /// How long a client that was told to go may take over it.
 const LINGER: Duration = Duration::from_secs(2);
 
+/// How long a client that has just connected may take to say something, when all is to end: it
+/// connected in good faith, and must not find the connection closed under its first request.
+const GREETING: Duration = Duration::from_secs(1);
+
 /// What an HTTP/2 client says first.
 const HTTP2_PREFACE_START: &[u8] = b"PRI ";
 
@@ -28,6 +32,8 @@ pub(super) struct Pace {
     /// The tick at which the phase began.
     since: Cell<u32>,
     http2: Cell<bool>,
+    /// Whether anything was ever read.
+    begun: Cell<bool>,
     /// Whether bytes were read that belong to no request so far.
     reading: Cell<bool>,
     /// Whether a request was answered whose body was not read.
@@ -69,6 +75,8 @@ pub(super) struct Paces {
     header: u32,
     idle: u32,
     linger: u32,
+    greeting: u32,
+    finishing: Cell<bool>,
 }
 
 // === impl Pace ===
@@ -76,6 +84,7 @@ pub(super) struct Paces {
 impl Pace {
     /// These bytes came.
     pub(super) fn read(&self, bytes: &[u8]) {
+        self.begun.set(true);
         if self.reading.replace(true) || self.open.get() > 0 {
             return;
         }
@@ -173,6 +182,8 @@ impl Paces {
             header: ticks(limits.header_timeout),
             idle: ticks(limits.idle_timeout),
             linger: ticks(LINGER),
+            greeting: ticks(GREETING),
+            finishing: Cell::new(false),
         }
     }
 
@@ -193,10 +204,16 @@ impl Paces {
         self.paces.borrow().len()
     }
 
-    /// To be called every [`TICK`]: sends those away whose time is up.
-    pub(super) fn tick(&self) {
+    /// To be called every [`TICK`]: sends those away whose time is up. Returns how many were too
+    /// long over a head, and how many idle.
+    pub(super) fn tick(&self) -> (u64, u64) {
+        let (mut heads, mut idle) = (0, 0);
         self.ticks.set(self.ticks.get().wrapping_add(1));
         self.forget_gone();
+        let head = match self.finishing.get() {
+            true => self.greeting.min(self.header),
+            false => self.header,
+        };
         for pace in self.paces.borrow().iter() {
             let spent = self.ticks.get().wrapping_sub(pace.since.get());
             match pace.phase.get() {
@@ -205,17 +222,37 @@ impl Paces {
                 Phase::Finishing if pace.open.get() == 0 && spent > self.header => {
                     pace.pass(Verdict::Drop);
                 }
-                Phase::Head if pace.open.get() == 0 && spent > self.header => pace.finish(),
-                Phase::Idle if pace.open.get() == 0 && spent > self.idle => pace.finish(),
+                Phase::Head if pace.open.get() == 0 && spent > head => {
+                    heads += 1;
+                    pace.finish();
+                }
+                Phase::Idle if pace.open.get() == 0 && spent > self.idle => {
+                    idle += 1;
+                    pace.finish();
+                }
                 _ => {}
             }
         }
+        (heads, idle)
     }
 
-    /// Lets every connection finish what runs, and close.
-    pub(super) fn finish_all(&self) {
-        for pace in self.paces.borrow().iter() {
+    /// Lets every connection of HTTP/2 finish what runs, and tells its client to go elsewhere.
+    pub(super) fn finish_http2(&self) {
+        for pace in self.paces.borrow().iter().filter(|pace| pace.http2.get()) {
             pace.finish();
+        }
+    }
+
+    /// Lets every connection finish what runs, and close; one on which nothing was said so far
+    /// may have its first request on the way, and is waited for a moment.
+    pub(super) fn finish_all(&self) {
+        self.finishing.set(true);
+        for pace in self.paces.borrow().iter() {
+            if pace.begun.get() {
+                pace.finish();
+            } else {
+                pace.since.set(self.ticks.get());
+            }
         }
     }
 

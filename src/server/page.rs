@@ -21,9 +21,6 @@ use crate::telemetry::Api;
 /// Results on a page where the request does not say.
 pub const PAGE_RESULTS: usize = 100;
 
-/// Results on a page at most, whatever the request says.
-pub const PAGE_RESULTS_MAX: usize = 1_000;
-
 const SEAL_BYTES: usize = 32;
 const LIMIT_BYTES: usize = 4;
 
@@ -39,6 +36,7 @@ pub(super) struct PageBody<'a> {
 pub(super) struct PageAsked<'r> {
     token: Option<&'r str>,
     limit: Option<usize>,
+    most: usize,
 }
 
 /// Which results are wanted.
@@ -61,9 +59,12 @@ pub(super) struct Sealer {
 // === impl PageBody ===
 
 impl PageBody<'_> {
-    pub(super) fn asked(page: &Member<Self>) -> Result<PageAsked<'_>, Refusal> {
+    pub(super) fn asked(page: &Member<Self>, most: usize) -> Result<PageAsked<'_>, Refusal> {
         let Some(page) = optional(page, "`page`", "an object")? else {
-            return Ok(PageAsked::default());
+            return Ok(PageAsked {
+                most,
+                ..PageAsked::default()
+            });
         };
         let token = optional(&page.token, "`page.token`", "a string")?;
         let limit = whole(&page.limit, "`page.limit`", "a whole number")?;
@@ -71,7 +72,8 @@ impl PageBody<'_> {
         Ok(PageAsked {
             // What the last page says of the next.
             token: token.map(Cow::as_ref).filter(|token| !token.is_empty()),
-            limit: limit.map(|limit| limit.min(PAGE_RESULTS_MAX)),
+            limit: limit.map(|limit| limit.min(most)),
+            most,
         })
     }
 }
@@ -143,7 +145,7 @@ impl Sealer {
         let Some(token) = asked.token else {
             return Ok(Place {
                 after: None,
-                limit: asked.limit.unwrap_or(PAGE_RESULTS),
+                limit: asked.limit.unwrap_or(PAGE_RESULTS.min(asked.most)),
             });
         };
         let place = self.place(token).ok_or_else(|| {
@@ -291,6 +293,7 @@ mod tests {
 
     fn asked(token: &str) -> PageAsked<'_> {
         PageAsked {
+            most: 1_000,
             token: Some(token),
             limit: None,
         }

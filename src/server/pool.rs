@@ -9,6 +9,7 @@ use std::io;
 use std::sync::atomic::Ordering::Relaxed;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Instant;
 
 use tokio::sync::oneshot;
 
@@ -34,6 +35,7 @@ type Question = Box<dyn FnOnce(&Desk) -> Option<Answer> + Send>;
 struct Job {
     question: Question,
     reply: oneshot::Sender<Option<Answer>>,
+    since: Instant,
 }
 
 /// The one end of the queue that all threads take from.
@@ -67,7 +69,15 @@ impl Pool {
         let question = Box::new(question);
         // Counted before, so that the thread that takes it cannot be faster.
         self.metrics.pool_waiting.fetch_add(1, Relaxed);
-        if self.jobs.try_send(Job { question, reply }).is_err() {
+        if self
+            .jobs
+            .try_send(Job {
+                question,
+                reply,
+                since: Instant::now(),
+            })
+            .is_err()
+        {
             self.metrics.pool_waiting.fetch_sub(1, Relaxed);
             self.metrics.pool_refused.fetch_add(1, Relaxed);
             return full().into();
@@ -84,12 +94,21 @@ fn work(desk: &Desk, jobs: &Jobs) {
     }
     loop {
         let job = jobs.lock().unwrap_or_else(PoisonError::into_inner).recv();
-        let Ok(Job { question, reply }) = job else {
+        let Ok(Job {
+            question,
+            reply,
+            since,
+        }) = job
+        else {
             return;
         };
         desk.all_metrics().pool_waiting.fetch_sub(1, Relaxed);
         // Whoever has left needs no answer.
-        if !reply.is_closed() {
+        if since.elapsed() > desk.limits().pool_time {
+            // Its client will hardly wait any longer: what is left of it goes to those behind.
+            desk.all_metrics().pool_refused.fetch_add(1, Relaxed);
+            let _ = reply.send(Some(too_slow().into()));
+        } else if !reply.is_closed() {
             let _ = reply.send(desk.caught(|| question(desk)));
         }
     }
@@ -100,6 +119,12 @@ fn work(desk: &Desk, jobs: &Jobs) {
 fn none() -> Refusal {
     let message = "this is a bug in callgate: the pool gives no answer";
     Refusal::new(Code::Internal, RefusalCode::Internal, message)
+}
+
+#[cold]
+fn too_slow() -> Refusal {
+    let message = "it has waited too long behind other searches, explanations and large batches";
+    Refusal::new(Code::Unavailable, RefusalCode::PoolTooSlow, message)
 }
 
 #[cold]

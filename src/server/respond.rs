@@ -7,14 +7,15 @@ use std::hash::{BuildHasher, RandomState};
 use http_body_util::Full;
 use hyper::body::Bytes;
 use hyper::header::{
-    ALLOW, CACHE_CONTROL, CONNECTION, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER,
+    ALLOW, CACHE_CONTROL, CONNECTION, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue,
+    RETRY_AFTER, WWW_AUTHENTICATE,
 };
 use hyper::{Response, StatusCode};
 use serde::Serialize;
 
 use super::explanation;
 use crate::decide::Explanation;
-use crate::telemetry::Code;
+use crate::telemetry::{Code, Limit};
 
 /// What an answer's body is.
 pub(super) type AnswerBody = Full<Bytes>;
@@ -40,6 +41,9 @@ pub(super) struct Answer {
     body: Bytes,
     revision: Option<HeaderValue>,
     allow: Option<&'static str>,
+    challenge: Option<&'static str>,
+    /// The limit that stood in the way, for its count.
+    pub(super) limit: Option<Limit>,
     close: bool,
     cacheable: bool,
 }
@@ -56,6 +60,9 @@ pub(super) struct Refusal {
 /// The code of an error's body.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum RefusalCode {
+    NoCredentials,
+    BadCredentials,
+    NotAllowed,
     WrongContentType,
     EmptyBody,
     InvalidJson,
@@ -81,6 +88,9 @@ pub(super) enum RefusalCode {
     NoActiveSnapshot,
     GenerationNotReached,
     TooManyRequests,
+    TooManyBodies,
+    BodyMemoryFull,
+    PoolTooSlow,
     PoolFull,
     LogFull,
     Internal,
@@ -214,6 +224,8 @@ impl Answer {
             }),
             revision: None,
             allow: None,
+            challenge: None,
+            limit: refusal.code.limit(),
             close: false,
             cacheable: false,
         }
@@ -231,6 +243,12 @@ impl Answer {
         self
     }
 
+    /// The same, telling how to prove who asks.
+    pub(super) const fn challenging(mut self, challenge: Option<&'static str>) -> Self {
+        self.challenge = challenge;
+        self
+    }
+
     /// The same, after which the connection is closed.
     pub(super) const fn closing(mut self) -> Self {
         self.close = true;
@@ -243,6 +261,8 @@ impl Answer {
             body,
             revision: None,
             allow: None,
+            challenge: None,
+            limit: None,
             close: false,
             cacheable: false,
         }
@@ -260,6 +280,9 @@ impl Answer {
         }
         if let Some(allow) = self.allow {
             headers.insert(ALLOW, HeaderValue::from_static(allow));
+        }
+        if let Some(challenge) = self.challenge {
+            headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static(challenge));
         }
         if self.code == Code::Unavailable {
             headers.insert(RETRY_AFTER, RETRY_SECONDS);
@@ -358,8 +381,27 @@ impl Refusal {
 }
 
 impl RefusalCode {
-    const fn name(self) -> &'static str {
+    /// The limit that it stands for.
+    const fn limit(self) -> Option<Limit> {
+        Some(match self {
+            Self::TooManyRequests => Limit::Requests,
+            Self::TooManyBodies => Limit::Bodies,
+            Self::BodyMemoryFull => Limit::BodyMemory,
+            Self::PoolFull => Limit::PoolQueue,
+            Self::PoolTooSlow => Limit::PoolTime,
+            Self::BodyTooSlow => Limit::BodyTime,
+            Self::BodyTooLarge => Limit::BodyBytes,
+            Self::HeadTooLarge => Limit::HeaderBytes,
+            Self::TooManyItems => Limit::BatchItems,
+            _ => return None,
+        })
+    }
+
+    pub(super) const fn name(self) -> &'static str {
         match self {
+            Self::NoCredentials => "no_credentials",
+            Self::BadCredentials => "bad_credentials",
+            Self::NotAllowed => "not_allowed",
             Self::WrongContentType => "wrong_content_type",
             Self::EmptyBody => "empty_body",
             Self::InvalidJson => "invalid_json",
@@ -385,6 +427,9 @@ impl RefusalCode {
             Self::NoActiveSnapshot => "no_active_snapshot",
             Self::GenerationNotReached => "generation_not_reached",
             Self::TooManyRequests => "too_many_requests",
+            Self::TooManyBodies => "too_many_bodies",
+            Self::BodyMemoryFull => "body_memory_full",
+            Self::PoolTooSlow => "pool_too_slow",
             Self::PoolFull => "pool_full",
             Self::LogFull => "log_full",
             Self::Internal => "internal",
@@ -429,10 +474,12 @@ impl Headers {
     }
 }
 
-const fn status(code: Code) -> StatusCode {
+pub(super) const fn status(code: Code) -> StatusCode {
     match code {
         Code::Ok => StatusCode::OK,
         Code::BadRequest => StatusCode::BAD_REQUEST,
+        Code::Unauthorized => StatusCode::UNAUTHORIZED,
+        Code::Forbidden => StatusCode::FORBIDDEN,
         Code::NotFound => StatusCode::NOT_FOUND,
         Code::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
         Code::RequestTimeout => StatusCode::REQUEST_TIMEOUT,

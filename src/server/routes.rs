@@ -58,6 +58,8 @@ const FILTER: Interface = Interface {
     codes: &[
         Code::Ok,
         Code::BadRequest,
+        Code::Unauthorized,
+        Code::Forbidden,
         Code::NotFound,
         Code::RequestTimeout,
         Code::TooLarge,
@@ -75,6 +77,8 @@ const METADATA: Interface = Interface {
     methods: "GET, HEAD",
     codes: &[
         Code::Ok,
+        Code::Unauthorized,
+        Code::Forbidden,
         Code::NotFound,
         Code::HeadTooLarge,
         Code::Unavailable,
@@ -89,6 +93,8 @@ const fn posted(api: Api, path: &'static str) -> Interface {
         codes: &[
             Code::Ok,
             Code::BadRequest,
+            Code::Unauthorized,
+            Code::Forbidden,
             Code::NotFound,
             Code::RequestTimeout,
             Code::TooLarge,

@@ -37,8 +37,8 @@ pub(super) async fn search(
     headers: &HeaderMap,
     body: &mut Incoming,
 ) -> Answer {
-    let said = match authzen::read(worker, headers, body).await {
-        Ok(said) => said,
+    let (said, _place) = match authzen::read(worker, headers, body).await {
+        Ok(read) => read,
         Err(answer) => return answer,
     };
     let company = company.map(str::to_owned);
@@ -87,7 +87,7 @@ fn found(
 ) -> Result<Answer, Refusal> {
     let now = Timestamp::from(SystemTime::now());
     let check = request.question.parts().check_but(Some(sought), now)?;
-    let page = PageBody::asked(&request.page)?;
+    let page = PageBody::asked(&request.page, desk.limits().page_results_max)?;
     reach(generation, check.min_generation)?;
     let query = check.query();
     let snapshot = asked.snapshot;

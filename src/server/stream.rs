@@ -7,16 +7,18 @@ use std::task::{Context, Poll, ready};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpStream, UnixStream};
+use tokio_rustls::server::TlsStream;
 
 use super::pace::Pace;
 
 /// Bytes read and thrown away, at most, from a client that still sends when its connection closes.
 const LINGER_BYTES_MAX: usize = 1 << 20;
 
-/// A connection as the operating system gave it.
+/// A connection as the operating system gave it, or in TLS.
 pub(super) enum Stream {
     Tcp(TcpStream),
     Unix(UnixStream),
+    Tls(Box<TlsStream<TcpStream>>),
 }
 
 /// A connection that belongs to no runtime, on its way from the acceptor to a worker.
@@ -48,6 +50,8 @@ impl Stream {
         match self {
             Self::Tcp(stream) => stream.into_std().map(Detached::Tcp),
             Self::Unix(stream) => stream.into_std().map(Detached::Unix),
+            // It is made where it stays.
+            Self::Tls(_) => Err(io::ErrorKind::Unsupported.into()),
         }
     }
 
@@ -55,14 +59,16 @@ impl Stream {
         match self {
             Self::Tcp(stream) => Pin::new(stream),
             Self::Unix(stream) => Pin::new(stream),
+            Self::Tls(stream) => Pin::new(stream),
         }
     }
 }
 
-/// What both kinds of connection are.
+/// What all kinds of connection are.
 pub(super) trait Either: AsyncRead + AsyncWrite + Unpin {}
 impl Either for TcpStream {}
 impl Either for UnixStream {}
+impl Either for Box<TlsStream<TcpStream>> {}
 
 // === impl Detached ===
 

@@ -12,6 +12,8 @@ const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 pub(super) struct Trail {
     pub(super) request_id: HeaderValue,
     pub(super) trace_id: Option<[u8; 16]>,
+    /// Who asks, where that had to be proven.
+    pub(super) caller: Option<Box<str>>,
 }
 
 /// What the header `traceparent` says, if it stands there once and says it rightly.

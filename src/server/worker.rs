@@ -18,8 +18,10 @@ use tokio::runtime::{Builder, LocalOptions};
 use tokio::sync::{mpsc, watch};
 use tokio::task::spawn_local;
 
-use super::connection::{self, HEADER_BYTES_MAX, http};
+use super::bodies::Bodies;
+use super::connection::{self, http};
 use super::desk::Desk;
+use super::door::Entry;
 use super::evaluation::Sought;
 use super::pace::{Pace, Paces, TICK};
 use super::pool::Pool;
@@ -27,8 +29,9 @@ use super::respond::{Answer, AnswerBody, REQUEST_ID, Refusal, RefusalCode};
 use super::routes::{is_foreseen, route};
 use super::stream::Detached;
 use super::trail::{Trail, trace_parent};
-use super::{Shared, authzen, batch, body, discovery, filter, search};
-use crate::telemetry::{Api, Code, Tracer};
+use super::{Shared, Stage, authzen, batch, body, discovery, door, filter, search};
+use crate::access::{Access, Peer, TlsFor};
+use crate::telemetry::{Api, Code, Limit, Tracer};
 
 /// Connections on their way to a worker.
 const HANDOVER: usize = 1024;
@@ -42,11 +45,20 @@ pub(super) struct Worker {
     desk: Desk,
     pool: Pool,
     paces: Paces,
-    requests_max: u64,
-    in_flight: Cell<u64>,
+    /// Whom to ask who may; none: nobody is asked for proof.
+    guard: Option<Arc<Access>>,
+    bodies: Bodies,
+    requests_max: usize,
+    /// Requests that have come whole and are not answered.
+    requests: Cell<usize>,
+    /// Whether clients are led elsewhere.
+    draining: Cell<bool>,
     /// With which spans are noted, where they are.
     tracer: Option<RefCell<Tracer>>,
 }
+
+/// A place among the requests that have come whole; it is free again when this is gone.
+pub(super) struct Place<'w>(&'w Cell<usize>);
 
 /// Counts a request from its head to its answer, or to its client's leaving.
 struct Underway<'w> {
@@ -64,7 +76,7 @@ pub(super) fn start(
     number: usize,
     shared: Arc<Shared>,
     pool: Pool,
-    stopping: watch::Receiver<bool>,
+    stopping: watch::Receiver<Stage>,
     running: mpsc::Sender<Infallible>,
 ) -> io::Result<mpsc::Sender<Detached>> {
     let (connections, incoming) = mpsc::channel(HANDOVER);
@@ -96,8 +108,11 @@ impl Worker {
             desk: Desk::new(Arc::clone(&shared), shard, number),
             pool,
             paces: Paces::new(&shared.limits),
-            requests_max: shared.limits.requests_max.div_ceil(workers) as u64,
-            in_flight: Cell::new(0),
+            guard: (shared.access.clone()).filter(|access| access.demands_proof()),
+            requests_max: shared.limits.requests_max.div_ceil(workers),
+            bodies: Bodies::new(&shared.limits, workers),
+            requests: Cell::new(0),
+            draining: Cell::new(false),
             tracer: tracer.map(RefCell::new),
             shared,
         })
@@ -106,9 +121,9 @@ impl Worker {
     async fn run(
         self: Rc<Self>,
         mut incoming: mpsc::Receiver<Detached>,
-        mut stopping: watch::Receiver<bool>,
+        mut stopping: watch::Receiver<Stage>,
     ) {
-        let http = Rc::new(http());
+        let http = Rc::new(http(&self.shared.limits));
         let mut tick = tokio::time::interval(TICK);
         tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
@@ -117,16 +132,21 @@ impl Worker {
                     Some(connection) => self.serve(&http, connection),
                     None => break, // no acceptor is left
                 },
-                _ = tick.tick() => self.paces.tick(),
+                _ = tick.tick() => self.tick(),
+                _ = stopping.wait_for(|stage| *stage > Stage::Serving), if !self.draining.get() => {
+                    self.draining.set(true);
+                    self.paces.finish_http2();
+                }
             }
         }
-        let _ = stopping.wait_for(|stopping| *stopping).await;
+        let _ = stopping.wait_for(|stage| *stage == Stage::Stopping).await;
+        self.draining.set(true);
         self.paces.finish_all();
         let gone = async {
             while self.paces.count() > 0 {
                 tokio::select! {
                     () = tokio::time::sleep(GONE_POLL) => {}
-                    _ = tick.tick() => self.paces.tick(),
+                    _ = tick.tick() => self.tick(),
                 }
             }
         };
@@ -135,6 +155,12 @@ impl Worker {
             let open = self.paces.count();
             tracing::warn!(open, "connections were cut off at the drain deadline");
         }
+    }
+
+    fn tick(&self) {
+        let (heads, idle) = self.paces.tick();
+        self.shared.metrics.limits_reached(Limit::HeaderTime, heads);
+        self.shared.metrics.limits_reached(Limit::IdleTime, idle);
     }
 
     fn serve(self: &Rc<Self>, http: &Rc<connection::Http>, connection: Detached) {
@@ -147,10 +173,18 @@ impl Worker {
         };
         let (worker, http, pace) = (Rc::clone(self), Rc::clone(http), self.paces.add());
         spawn_local(async move {
-            let service = hyper::service::service_fn(|request| {
-                worker.clone().answer(Rc::clone(&pace), request)
-            });
-            connection::serve(&http, stream, &pace, service).await;
+            let (access, metrics) = (worker.shared.access.as_deref(), &worker.shared.metrics);
+            let entered = door::enter(access, metrics, stream, TlsFor::Decisions, &pace).await;
+            if let Some((stream, peer)) = entered {
+                let peer = Rc::new(peer);
+                let service = hyper::service::service_fn(|request| {
+                    let (pace, peer) = (Rc::clone(&pace), Rc::clone(&peer));
+                    worker.clone().answer(pace, peer, request)
+                });
+                if connection::serve(&http, stream, &pace, service).await {
+                    metrics.limit_reached(Limit::HeaderBytes);
+                }
+            }
             worker.shared.metrics.connection_closed();
         });
     }
@@ -159,6 +193,7 @@ impl Worker {
     async fn answer(
         self: Rc<Self>,
         pace: Rc<Pace>,
+        peer: Rc<Peer>,
         request: Request<Incoming>,
     ) -> Result<Response<AnswerBody>, Infallible> {
         let mut underway = Underway::begin(&self, &pace);
@@ -173,9 +208,12 @@ impl Worker {
         });
         let traced = span.map(|span| span.trace_id);
         let trail = self.desk.trail(&head.headers, &request_id, traced);
-        let (api, mut answer) = self.decide(&head, trail, &mut body).await;
+        let (api, mut answer) = self.decide(&peer, &head, trail, &mut body).await;
         debug_assert!(is_foreseen(api, answer.code), "{api:?}: {:?}", answer.code);
         underway.answered = Some((api, answer.code));
+        if let Some(limit) = answer.limit {
+            self.shared.metrics.limit_reached(limit);
+        }
         drop(underway);
         if let (Some(tracer), Some(span)) = (&self.tracer, span) {
             tracer.borrow_mut().end(span, api, answer.code);
@@ -192,35 +230,51 @@ impl Worker {
                 answer = answer.closing();
             }
         }
+        if self.draining.get() && head.version < Version::HTTP_2 {
+            answer = answer.closing();
+        }
         Ok(answer.into_response(request_id))
     }
 
     async fn decide(
         &self,
+        peer: &Peer,
         head: &Parts,
-        trail: Option<Trail>,
+        mut trail: Option<Trail>,
         body: &mut Incoming,
     ) -> (Api, Answer) {
-        if head_bytes(head) > HEADER_BYTES_MAX {
-            let message = format!("the head is larger than {HEADER_BYTES_MAX} bytes");
+        let most = self.shared.limits.header_bytes_max;
+        if head_bytes(head) > most {
+            let message = format!("the head is larger than {most} bytes");
             let (status, code) = (Code::HeadTooLarge, RefusalCode::HeadTooLarge);
             return (Api::Unrouted, Refusal::new(status, code, message).into());
         }
-        let route = match route(&head.method, head.uri.path()) {
+        let route = route(&head.method, head.uri.path());
+        let entry = match &self.guard {
+            None => Entry::OPEN,
+            Some(access) => {
+                let (desk, found) = (&self.desk, route.as_ref().ok());
+                match door::admit(access, desk, peer, &head.headers, found) {
+                    Ok(entry) => entry,
+                    Err(refused) => {
+                        let api = route.map_or_else(|(api, _)| api, |route| route.api);
+                        return (api, refused.into());
+                    }
+                }
+            }
+        };
+        let route = match route {
             Ok(route) => route,
             Err(missed) => return missed,
         };
-        if self.in_flight.get() > self.requests_max {
-            let message = "too many requests are under way";
-            let code = RefusalCode::TooManyRequests;
-            return (
-                route.api,
-                Refusal::new(Code::Unavailable, code, message).into(),
-            );
+        if let Some(trail) = &mut trail {
+            trail.caller.clone_from(&entry.caller);
         }
-        let (company, headers) = (route.company, &head.headers);
+        let (company, headers) = (entry.company.as_deref().or(route.company), &head.headers);
         let answer = match route.api {
-            Api::Evaluations => batch::evaluations(self, trail, company, headers, body).await,
+            Api::Evaluations => {
+                batch::evaluations(self, trail, company, &entry, headers, body).await
+            }
             Api::SearchSubject => {
                 search::search(self, trail, Sought::Subject, company, headers, body).await
             }
@@ -234,10 +288,26 @@ impl Worker {
             Api::Explain => authzen::explain(self, trail, company, headers, body).await,
             Api::Filter => filter::filtered(self, trail, company, headers, body).await,
             Api::Evaluation | Api::Unrouted => {
-                authzen::evaluation(self, trail, company, headers, body).await
+                authzen::evaluation(self, trail, company, &entry, headers, body).await
             }
         };
         (route.api, answer)
+    }
+
+    /// A place for a request that has come whole, if there is one.
+    pub(super) fn take_place(&self) -> Result<Place<'_>, Answer> {
+        let taken = self.requests.get();
+        if taken >= self.requests_max {
+            let message = "too many requests are being answered";
+            let code = RefusalCode::TooManyRequests;
+            return Err(Refusal::new(Code::Unavailable, code, message).into());
+        }
+        self.requests.set(taken + 1);
+        Ok(Place(&self.requests))
+    }
+
+    pub(super) const fn bodies(&self) -> &Bodies {
+        &self.bodies
     }
 
     pub(super) const fn desk(&self) -> &Desk {
@@ -256,11 +326,18 @@ fn head_bytes(head: &Parts) -> usize {
     head.uri.path().len() + head.uri.query().map_or(0, str::len) + fields.sum::<usize>()
 }
 
+// === impl Place ===
+
+impl Drop for Place<'_> {
+    fn drop(&mut self) {
+        self.0.set(self.0.get().saturating_sub(1));
+    }
+}
+
 // === impl Underway ===
 
 impl<'w> Underway<'w> {
     fn begin(worker: &'w Worker, pace: &'w Pace) -> Self {
-        worker.in_flight.set(worker.in_flight.get() + 1);
         worker.desk.metrics().request_began();
         pace.request_began();
         Self {
@@ -274,8 +351,6 @@ impl<'w> Underway<'w> {
 
 impl Drop for Underway<'_> {
     fn drop(&mut self) {
-        let in_flight = &self.worker.in_flight;
-        in_flight.set(in_flight.get().saturating_sub(1));
         match self.answered {
             Some((api, code)) => {
                 let duration = self.began.elapsed();

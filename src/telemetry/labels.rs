@@ -30,6 +30,10 @@ pub enum Code {
     Ok,
     /// 400: the request is not one.
     BadRequest,
+    /// 401: nobody knows who asks.
+    Unauthorized,
+    /// 403: the caller may not ask that.
+    Forbidden,
     /// 404: no such path or company.
     NotFound,
     /// 405: not by this method.
@@ -46,6 +50,70 @@ pub enum Code {
     Internal,
     /// 503: not now.
     Unavailable,
+}
+
+/// A kind of file that says who may ask.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CredentialFile {
+    /// Certificate, key and authorities.
+    Tls,
+    /// Bearer tokens.
+    Tokens,
+    /// What callers are bound to.
+    Callers,
+}
+
+/// Why a caller is turned away.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CallerRefused {
+    /// Nothing tells who it is.
+    NoCredentials,
+    /// What it brings is not known.
+    BadCredentials,
+    /// It may not use the interface.
+    Interface,
+    /// It is not bound to the company.
+    Company,
+}
+
+/// What comes of a TLS handshake.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Handshake {
+    /// A connection.
+    Done,
+    /// An error on either side.
+    Failed,
+    /// It took too long.
+    TooSlow,
+}
+
+/// A limit that a client can run into.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Limit {
+    /// Connections open at once.
+    Connections,
+    /// Requests that have come whole, at once.
+    Requests,
+    /// Requests whose bodies have not, at once.
+    Bodies,
+    /// Bytes of those.
+    BodyMemory,
+    /// Bytes of a head.
+    HeaderBytes,
+    /// Seconds that a head takes.
+    HeaderTime,
+    /// Bytes of a body.
+    BodyBytes,
+    /// Seconds that a body takes.
+    BodyTime,
+    /// Seconds without a request.
+    IdleTime,
+    /// Items of a batch.
+    BatchItems,
+    /// Questions that wait for the pool, at once.
+    PoolQueue,
+    /// Seconds that one waits for it.
+    PoolTime,
 }
 
 // === impl Api ===
@@ -99,9 +167,11 @@ impl Api {
 
 impl Code {
     /// All of them, in the order of their positions.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 12] = [
         Self::Ok,
         Self::BadRequest,
+        Self::Unauthorized,
+        Self::Forbidden,
         Self::NotFound,
         Self::MethodNotAllowed,
         Self::RequestTimeout,
@@ -118,6 +188,8 @@ impl Code {
         match self {
             Self::Ok => 200,
             Self::BadRequest => 400,
+            Self::Unauthorized => 401,
+            Self::Forbidden => 403,
             Self::NotFound => 404,
             Self::MethodNotAllowed => 405,
             Self::RequestTimeout => 408,
@@ -126,6 +198,102 @@ impl Code {
             Self::HeadTooLarge => 431,
             Self::Internal => 500,
             Self::Unavailable => 503,
+        }
+    }
+}
+
+// === impl CredentialFile ===
+
+impl CredentialFile {
+    /// All of them, in the order of their positions.
+    pub const ALL: [Self; 3] = [Self::Tls, Self::Tokens, Self::Callers];
+
+    /// The label's value.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Tls => "tls",
+            Self::Tokens => "tokens",
+            Self::Callers => "callers",
+        }
+    }
+}
+
+// === impl CallerRefused ===
+
+impl CallerRefused {
+    /// All of them, in the order of their positions.
+    pub const ALL: [Self; 4] = [
+        Self::NoCredentials,
+        Self::BadCredentials,
+        Self::Interface,
+        Self::Company,
+    ];
+
+    /// The label's value.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::NoCredentials => "no_credentials",
+            Self::BadCredentials => "bad_credentials",
+            Self::Interface => "interface",
+            Self::Company => "company",
+        }
+    }
+}
+
+// === impl Handshake ===
+
+impl Handshake {
+    /// All of them, in the order of their positions.
+    pub const ALL: [Self; 3] = [Self::Done, Self::Failed, Self::TooSlow];
+
+    /// The label's value.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Done => "done",
+            Self::Failed => "failed",
+            Self::TooSlow => "too_slow",
+        }
+    }
+}
+
+// === impl Limit ===
+
+impl Limit {
+    /// All of them, in the order of their positions.
+    pub const ALL: [Self; 12] = [
+        Self::Connections,
+        Self::Requests,
+        Self::Bodies,
+        Self::BodyMemory,
+        Self::HeaderBytes,
+        Self::HeaderTime,
+        Self::BodyBytes,
+        Self::BodyTime,
+        Self::IdleTime,
+        Self::BatchItems,
+        Self::PoolQueue,
+        Self::PoolTime,
+    ];
+
+    /// The label's value.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Connections => "connections",
+            Self::Requests => "requests",
+            Self::Bodies => "bodies",
+            Self::BodyMemory => "body_memory",
+            Self::HeaderBytes => "header_bytes",
+            Self::HeaderTime => "header_time",
+            Self::BodyBytes => "body_bytes",
+            Self::BodyTime => "body_time",
+            Self::IdleTime => "idle_time",
+            Self::BatchItems => "batch_items",
+            Self::PoolQueue => "pool_queue",
+            Self::PoolTime => "pool_time",
         }
     }
 }

@@ -8,8 +8,9 @@ use prometheus::core::Collector;
 use prometheus::process_collector::ProcessCollector;
 use prometheus::{TextEncoder, proto};
 
+use super::callers::CallerMetrics;
 use super::family::{counter, gauge, histogram};
-use super::labels::{Api, Code};
+use super::labels::{Api, CallerRefused, Code, CredentialFile, Handshake, Limit};
 use super::shard::{DECISION_BUCKETS, Histogram, REQUEST_BUCKETS, Shard};
 use crate::model::{Decision, Reason};
 
@@ -39,6 +40,8 @@ pub struct Metrics {
     load_duration: Mutex<Histogram<{ LOAD_BUCKETS.len() }>>,
     connections: AtomicU64,
     connections_refused: AtomicU64,
+    limits: [AtomicU64; Limit::ALL.len()],
+    callers: CallerMetrics,
     process: ProcessCollector,
 }
 
@@ -66,6 +69,8 @@ impl Metrics {
             load_duration: Mutex::default(),
             connections: AtomicU64::new(0),
             connections_refused: AtomicU64::new(0),
+            limits: Default::default(),
+            callers: CallerMetrics::default(),
             process: ProcessCollector::for_self(),
         }
     }
@@ -101,6 +106,7 @@ impl Metrics {
         let let_in = open.fetch_update(Relaxed, Relaxed, |open| (open < most).then_some(open + 1));
         if let_in.is_err() {
             self.connections_refused.fetch_add(1, Relaxed);
+            self.limit_reached(Limit::Connections);
         }
         let_in.is_ok()
     }
@@ -108,6 +114,38 @@ impl Metrics {
     /// A connection that was let in is gone.
     pub fn connection_closed(&self) {
         self.connections.fetch_sub(1, Relaxed);
+    }
+
+    /// A client has run into a limit.
+    pub fn limit_reached(&self, limit: Limit) {
+        self.limits_reached(limit, 1);
+    }
+
+    /// So many have run into a limit.
+    pub fn limits_reached(&self, limit: Limit, clients: u64) {
+        if let Some(count) = self.limits.get(limit as usize).filter(|_| clients > 0) {
+            count.fetch_add(clients, Relaxed);
+        }
+    }
+
+    /// A request was turned away because of who asks.
+    pub fn caller_refused(&self, why: CallerRefused) {
+        self.callers.refused(why);
+    }
+
+    /// A TLS handshake came to its end.
+    pub fn handshake(&self, result: Handshake) {
+        self.callers.handshake(result);
+    }
+
+    /// A changed file of credentials was tried: whether it is in use now.
+    pub fn credentials_loaded(&self, file: CredentialFile, used: bool) {
+        self.callers.loaded(file, used);
+    }
+
+    /// A certificate is in use that ends then, in seconds since 1970.
+    pub fn certificate_expires(&self, not_after: i64) {
+        self.callers.expires(not_after);
     }
 
     /// Everything, and what other parts of the process count, in the Prometheus text format 0.0.4.
@@ -142,7 +180,9 @@ impl Metrics {
         families.extend(self.requests());
         families.extend(self.connections());
         families.extend(self.pool());
+        families.push(self.limits());
         families.extend(self.loads());
+        families.extend(self.callers.families());
         families.extend(self.process.collect());
         families
     }
@@ -202,6 +242,15 @@ impl Metrics {
                 [(vec![], in_flight)],
             ),
         ]
+    }
+
+    fn limits(&self) -> proto::MetricFamily {
+        let counts = Limit::ALL.into_iter().zip(&self.limits);
+        counter(
+            "callgate_limit_reached_total",
+            "Connections and requests that ran into a limit, by limit.",
+            counts.map(|(limit, count)| (vec![("limit", limit.name())], count.load(Relaxed))),
+        )
     }
 
     fn connections(&self) -> [proto::MetricFamily; 3] {

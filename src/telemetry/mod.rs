@@ -1,5 +1,6 @@
 //! What the process tells of itself: metrics, logs and spans. None ever holds who asked for what.
 
+mod callers;
 mod family;
 mod labels;
 mod log;
@@ -11,7 +12,7 @@ mod spans;
 mod trace;
 
 pub use family::{counter, gauge, histogram};
-pub use labels::{Api, Code};
+pub use labels::{Api, CallerRefused, Code, CredentialFile, Handshake, Limit};
 pub use log::init as init_log;
 pub use metrics::Metrics;
 pub use shard::Shard;

@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 use serde_json::Value;
 
 use crate::fixture::{Tree, users};
-use crate::serve::Process;
+use crate::process::Process;
 use crate::service::{CHECK, Client, check, post};
 
 const INTERFACES: [&str; 7] = [

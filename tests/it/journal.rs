@@ -823,3 +823,21 @@ fn a_file_that_cannot_be_opened_ends_in_4() {
         "{told}"
     );
 }
+
+#[test]
+fn a_caller_who_is_proven_stands_in_the_line() {
+    let folder = tempfile::tempdir().unwrap();
+    let (tokens, path) = (folder.path().join("tokens"), folder.path().join("log"));
+    fs::write(&tokens, "crm 0123456789abcdef\n").unwrap();
+    let tokens = format!("--token-file={}", tokens.display());
+    let mut process = Process::into_file(&path, &[&tokens]);
+    let headers = [JSON, "Authorization: Bearer 0123456789abcdef"];
+    let answer = process
+        .connect()
+        .ask(request("POST", PATH, &headers, CHECK));
+    assert_eq!(answer.status, 200, "{answer:?}");
+    process.terminate();
+    let text = fs::read_to_string(&path).unwrap();
+    let line: Value = serde_json::from_str(text.lines().next().unwrap()).unwrap();
+    assert_eq!(line["caller"], "crm");
+}

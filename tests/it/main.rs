@@ -10,6 +10,8 @@
 
 /// Valid JSON that no one in their senses sends.
 mod absurd;
+/// Who may ask: tokens, certificates, what callers are bound to.
+mod access;
 /// What may stop an activation, and what is said of it.
 mod activation;
 /// The admin listener.
@@ -44,10 +46,14 @@ mod fixture;
 mod generate;
 /// The decision log: what stands in it, and what becomes of it.
 mod journal;
+/// Limits, and clients that run into them beside one that does not.
+mod limits;
 /// The OpenAPI file against the code.
 mod openapi;
 /// Where lines stand, beside what decides.
 mod origins;
+/// More than can be answered.
+mod overload;
 /// What ships: packs, companies, and the pages that lead to them.
 mod packs;
 /// Policy files that are right: read as they are meant.
@@ -56,6 +62,10 @@ mod policy;
 mod policy_errors;
 /// The examples of the model's page.
 mod policy_examples;
+/// `callgate serve` as a process.
+mod process;
+/// One process that takes over from another.
+mod replacement;
 /// Searches against checks.
 mod search;
 /// `callgate search`, as a process, and what roles say.
@@ -77,3 +87,5 @@ mod spans;
 mod swap;
 /// Rules of the house.
 mod tidy;
+/// TLS, and callers known by certificates.
+mod tls;

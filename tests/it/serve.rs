@@ -1,90 +1,11 @@
-use std::io::{BufRead, BufReader, Lines};
-use std::process::{Child, ChildStdout, Command, Stdio};
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
 use crate::fixture::{Tree, company, users};
-use crate::service::{Answer, CHECK, Client, check, request};
-
-/// `callgate serve` as a process over a policy tree.
-pub(crate) struct Process {
-    child: Child,
-    said: Lines<BufReader<ChildStdout>>,
-    address: String,
-    admin: String,
-}
-
-impl Process {
-    pub(crate) fn start(tree: &Tree) -> Self {
-        let mut child = Command::new(env!("CARGO_BIN_EXE_callgate"))
-            .arg("serve")
-            .arg(tree.path())
-            .args(["--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0"])
-            .args(["--workers", "2", "--log-level", "off"])
-            .env_clear()
-            .stdout(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let mut said = BufReader::new(child.stdout.take().unwrap()).lines();
-        let mut address = |beginning: &str| {
-            let line = said.next().unwrap().unwrap();
-            line.strip_prefix(beginning).unwrap().to_owned()
-        };
-        let (address, admin) = (address("listening on http://"), address("admin on http://"));
-        Self {
-            child,
-            said,
-            address,
-            admin,
-        }
-    }
-
-    pub(crate) fn line(&mut self) -> String {
-        self.said.next().unwrap().unwrap()
-    }
-
-    /// Where it decides.
-    pub(crate) fn address(&self) -> &str {
-        &self.address
-    }
-
-    /// Bytes of memory that it holds.
-    pub(crate) fn resident_bytes(&self) -> u64 {
-        let metrics = self.admin("GET", "/metrics", "").body;
-        let mut lines = metrics.lines();
-        let told = lines.find_map(|line| line.strip_prefix("process_resident_memory_bytes "));
-        told.unwrap().parse::<f64>().unwrap() as u64
-    }
-
-    fn admin(&self, method: &str, path: &str, body: &str) -> Answer {
-        Client::connect(&self.admin).ask(request(method, path, &[], body))
-    }
-
-    /// What `/v1/snapshots` says of a company.
-    fn snapshot(&self, company: &str) -> Value {
-        let told = self.admin("GET", "/v1/snapshots", "").body;
-        let told: Value = serde_json::from_str(&told).unwrap();
-        let companies = told["companies"].as_array().unwrap().iter();
-        let mut companies = companies.filter(|told| told["company"] == company);
-        companies.next().cloned().unwrap_or_default()
-    }
-
-    fn until(&self, what: &str, condition: impl Fn(&Self) -> bool) {
-        let deadline = Instant::now() + Duration::from_secs(10);
-        while !condition(self) {
-            assert!(Instant::now() < deadline, "{what} did not come about");
-            std::thread::sleep(Duration::from_millis(10));
-        }
-    }
-}
-
-impl Drop for Process {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
+use crate::process::Process;
+use crate::service::{CHECK, Client, check};
 
 #[test]
 fn it_says_when_it_is_ready_and_which_companies_are_active() {

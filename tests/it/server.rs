@@ -431,25 +431,6 @@ fn a_connection_too_many_is_told_so_and_others_go_on() {
 }
 
 #[test]
-fn a_request_too_many_is_told_so_and_its_connection_goes_on() {
-    let start = Start::limits(|limits| limits.requests_max = 1);
-    let service = Start {
-        workers: 1,
-        ..start
-    }
-    .serve();
-    let mut first = service.connect();
-    first.send(check("acme", CHECK).replace(CHECK, ""));
-    wait_until(|| service.metrics.shards()[0].in_flight() == 1);
-    let mut second = service.connect();
-    let refused = second.ask(check("acme", CHECK));
-    assert_eq!((refused.status, refused.header("retry-after")), (503, "1"));
-    assert_eq!(refused.code(), "too_many_requests");
-    assert!(allows(&first.ask(CHECK)));
-    assert!(allows(&second.ask(check("acme", CHECK))));
-}
-
-#[test]
 fn a_head_that_does_not_come_is_not_waited_for() {
     let service =
         Start::limits(|limits| limits.header_timeout = Duration::from_millis(250)).serve();

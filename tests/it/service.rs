@@ -10,8 +10,9 @@ use std::sync::mpsc;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use callgate::access::{Access, AccessWatch};
 use callgate::companies::Companies;
-use callgate::config::{Address, Limits};
+use callgate::config::{AccessFiles, Address, Limits, SocketRights};
 use callgate::policy::{Files, Policy};
 use callgate::server::{Listener, Readiness, ReloadHandle, ReloadOptions, Server};
 use callgate::snapshot::Snapshot;
@@ -23,6 +24,9 @@ use crate::fixture;
 
 /// How long a test waits for what should come at once.
 const PATIENCE: Duration = Duration::from_secs(10);
+
+/// From one look at the credentials to the next.
+const WATCH_INTERVAL: Duration = Duration::from_millis(100);
 
 /// A check that the policy of [`policy`] allows.
 pub(crate) const CHECK: &str = r#"{"subject":{"type":"user","id":"olga"},"action":{"name":"listen"},"resource":{"type":"call","id":"c1"}}"#;
@@ -37,6 +41,7 @@ pub(crate) struct Service {
     pub(crate) reloads: mpsc::Receiver<ReloadOptions>,
     stop: Option<oneshot::Sender<()>>,
     thread: Option<JoinHandle<()>>,
+    _watch: Option<AccessWatch>,
 }
 
 /// How a service is started.
@@ -47,6 +52,8 @@ pub(crate) struct Start {
     pub(crate) default_company: Option<String>,
     pub(crate) public_url: Option<String>,
     pub(crate) unix: Option<PathBuf>,
+    pub(crate) socket: SocketRights,
+    pub(crate) access: AccessFiles,
 }
 
 /// A connection on which bytes are sent and answers read.
@@ -82,6 +89,8 @@ impl Start {
             default_company: None,
             public_url: None,
             unix: None,
+            socket: SocketRights::default(),
+            access: AccessFiles::default(),
         }
     }
 
@@ -104,11 +113,16 @@ impl Start {
         let companies = Arc::new(Companies::default());
         let readiness = Arc::new(Readiness::default());
         let metrics = Arc::new(Metrics::new(self.workers, self.pool_threads, ["activated"]));
+        let asks = self.access.proves_callers() || self.access.tls.is_some();
+        let access = asks.then(|| Access::load(self.access, Arc::clone(&metrics)).unwrap());
+        let watch = access.clone();
+        let watch = watch.map(|access| AccessWatch::spawn(access, WATCH_INTERVAL).unwrap());
         let (stop, stopping) = oneshot::channel();
         let (reloaded, reloads) = mpsc::channel();
         let server = Server {
             companies: Arc::clone(&companies),
             default_company: self.default_company,
+            access,
             public_url: self.public_url.map(|url| url.parse().unwrap()),
             journal: None,
             spans: None,
@@ -121,15 +135,16 @@ impl Start {
             limits: self.limits,
         };
         let (told, bound) = mpsc::channel();
-        let unix = self.unix;
+        let (unix, socket) = (self.unix, self.socket);
         let thread = std::thread::spawn(move || {
             let mut control = Builder::new_current_thread();
             let control = control.enable_all().build_local(LocalOptions::default());
             control.unwrap().block_on(async {
                 let any: Address = "127.0.0.1:0".parse().unwrap();
-                let mut listeners = vec![Listener::bind(&any).unwrap()];
-                listeners.extend(unix.map(|path| Listener::bind(&Address::Unix(path)).unwrap()));
-                let admin = Listener::bind(&any).unwrap();
+                let mut listeners = vec![Listener::bind(&any, SocketRights::default()).unwrap()];
+                listeners
+                    .extend(unix.map(|path| Listener::bind(&Address::Unix(path), socket).unwrap()));
+                let admin = Listener::bind(&any, SocketRights::default()).unwrap();
                 told.send([listeners[0].to_string(), admin.to_string()])
                     .unwrap();
                 let stop = async { drop(stopping.await) };
@@ -147,6 +162,7 @@ impl Start {
             reloads,
             stop: Some(stop),
             thread: Some(thread),
+            _watch: watch,
         }
     }
 }
