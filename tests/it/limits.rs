@@ -284,6 +284,9 @@ fn patient() -> Service {
     Start::limits(|limits| {
         limits.connections_max = 5_000;
         limits.bodies_max = 5_000;
+        // Who disturbs must not be gone before the last try.
+        limits.header_timeout = Duration::from_secs(600);
+        limits.body_timeout = Duration::from_secs(600);
     })
     .serve()
 }
