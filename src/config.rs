@@ -7,8 +7,15 @@
 mod access;
 mod address;
 mod decision_log;
+#[allow(
+    dead_code,
+    reason = "the table [proxy], which is being built, reads it"
+)]
+mod identity;
 mod public_url;
 mod raw;
+#[allow(dead_code, reason = "as above")]
+mod table;
 mod texts;
 
 use std::collections::BTreeSet;
@@ -20,6 +27,10 @@ use std::time::Duration;
 pub use access::{AccessFiles, SocketRights, TlsFiles};
 pub use address::Address;
 pub use decision_log::{DecisionLog, LogPath, LogPlace, LogSink, WhenFull};
+pub use identity::{
+    Algorithm, CertificateField, DEFAULT_CLOCK_SKEW, DEFAULT_JWKS_REFRESH, Identity, Jwks, Jwt,
+    TokenPlace,
+};
 pub use public_url::PublicUrl;
 pub use raw::{Mistake, Origin, RawConfig, SETTINGS, Setting};
 pub use texts::is_company;

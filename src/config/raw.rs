@@ -280,7 +280,7 @@ fn text_of(value: &Spanned<DeValue<'_>>) -> Option<String> {
     }
 }
 
-fn nearest(name: &str, known: impl Iterator<Item = String>) -> Option<String> {
+pub(super) fn nearest(name: &str, known: impl Iterator<Item = String>) -> Option<String> {
     let near = known.map(|known| (strsim::damerau_levenshtein(name, &known), known));
     let (distance, known) = near.min()?;
     (distance <= 2).then_some(known)

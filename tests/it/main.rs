@@ -44,6 +44,8 @@ mod filter;
 mod fixture;
 #[path = "../generate/mod.rs"]
 mod generate;
+/// Who the end user is, by what a proxy passes on.
+mod identity;
 /// The decision log: what stands in it, and what becomes of it.
 mod journal;
 /// Limits, and clients that run into them beside one that does not.
