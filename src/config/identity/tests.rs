@@ -12,7 +12,7 @@ from = ["authorization", "cookie:session"] } }"#;
 fn read(text: &str) -> Result<Identity, Vec<String>> {
     let text = format!("identity = {text}");
     let table = DeTable::parse(&text).unwrap();
-    let line = |at: usize| 1 + text[..at].matches('\n').count();
+    let line = |at: usize| 1 + text.bytes().take(at).filter(|byte| *byte == b'\n').count();
     let places = |at: usize| Origin::File("callgate.toml".to_owned(), line(at));
     let mut mistakes = Vec::new();
     let value = table.get_ref().get("identity").unwrap();
