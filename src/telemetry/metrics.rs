@@ -10,6 +10,7 @@ use prometheus::{TextEncoder, proto};
 
 use super::callers::CallerMetrics;
 use super::family::{counter, gauge, histogram};
+use super::identity::IdentityMetrics;
 use super::labels::{Api, CallerRefused, Code, CredentialFile, Handshake, Limit};
 use super::shard::{DECISION_BUCKETS, Histogram, REQUEST_BUCKETS, Shard};
 use crate::model::{Decision, Reason};
@@ -42,6 +43,7 @@ pub struct Metrics {
     connections_refused: AtomicU64,
     limits: [AtomicU64; Limit::ALL.len()],
     callers: CallerMetrics,
+    identity: IdentityMetrics,
     process: ProcessCollector,
 }
 
@@ -71,6 +73,7 @@ impl Metrics {
             connections_refused: AtomicU64::new(0),
             limits: Default::default(),
             callers: CallerMetrics::default(),
+            identity: IdentityMetrics::default(),
             process: ProcessCollector::for_self(),
         }
     }
@@ -148,6 +151,16 @@ impl Metrics {
         self.callers.expires(not_after);
     }
 
+    /// The signature of an end user's token was checked, or what it says: whether it is good.
+    pub fn token_checked(&self, good: bool) {
+        self.identity.token_checked(good);
+    }
+
+    /// A changed key set was tried: whether it is in use now.
+    pub fn keys_loaded(&self, used: bool) {
+        self.identity.keys_loaded(used);
+    }
+
     /// Everything, and what other parts of the process count, in the Prometheus text format 0.0.4.
     ///
     /// # Errors
@@ -183,6 +196,7 @@ impl Metrics {
         families.push(self.limits());
         families.extend(self.loads());
         families.extend(self.callers.families());
+        families.extend(self.identity.families());
         families.extend(self.process.collect());
         families
     }
