@@ -362,6 +362,13 @@ fn serve(config: &Config) -> io::Result<()> {
             )?),
             None => None,
         };
+        let identities = Identities::start(
+            config.proxy.identity.clone(),
+            config.proxy.companies.clone(),
+            &metrics,
+            config.poll_interval,
+        );
+        let identities = identities.map_err(io::Error::other)?;
         let (listen, admin) = bind(config)?;
         let (journal, spans) = (journal(config)?, spans(config)?);
         announce(&listen, &admin)?;
@@ -393,10 +400,7 @@ fn serve(config: &Config) -> io::Result<()> {
             default_company: config.default_company.clone(),
             access,
             public_url: config.public_url.clone(),
-            identities: Arc::new(Identities::new(
-                config.proxy.identity.clone(),
-                config.proxy.companies.clone(),
-            )),
+            identities,
             proxy: config.proxy.clone(),
             journal: journal.clone(),
             spans: spans.clone(),

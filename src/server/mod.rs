@@ -200,19 +200,18 @@ impl Server {
 #[cfg(test)]
 impl Shared {
     fn for_test(companies: Companies) -> Self {
+        let metrics = Arc::new(Metrics::new(1, 1, []));
+        let identities = Identities::start(None, [].into(), &metrics, STUCK_TIME);
         Self {
             companies: Arc::new(companies),
             default_company: None,
             access: None,
             public_url: None,
-            gate: proxy::gate::Gate::new(
-                Proxy::default(),
-                Arc::new(Identities::new(None, std::collections::BTreeMap::new())),
-            ),
+            gate: proxy::gate::Gate::new(Proxy::default(), identities.unwrap()),
             page_key: page::Key::random().unwrap(),
             journal: None,
             spans: None,
-            metrics: Arc::new(Metrics::new(1, 1, [])),
+            metrics,
             readiness: Arc::default(),
             limits: Limits::default(),
         }

@@ -10,6 +10,7 @@ use prometheus::{TextEncoder, proto};
 
 use super::callers::CallerMetrics;
 use super::family::{counter, gauge, histogram};
+use super::identity::IdentityMetrics;
 use super::labels::{Api, CallerRefused, Code, CredentialFile, Handshake, Limit};
 use super::proxies::{ProxyMetrics, ProxyRefused};
 use super::shard::{DECISION_BUCKETS, Histogram, REQUEST_BUCKETS, Shard};
@@ -44,6 +45,7 @@ pub struct Metrics {
     limits: [AtomicU64; Limit::ALL.len()],
     callers: CallerMetrics,
     proxies: ProxyMetrics,
+    identity: IdentityMetrics,
     process: ProcessCollector,
 }
 
@@ -74,6 +76,7 @@ impl Metrics {
             limits: Default::default(),
             callers: CallerMetrics::default(),
             proxies: ProxyMetrics::default(),
+            identity: IdentityMetrics::default(),
             process: ProcessCollector::for_self(),
         }
     }
@@ -156,6 +159,16 @@ impl Metrics {
         self.callers.expires(not_after);
     }
 
+    /// The signature of an end user's token was checked, or what it says: whether it is good.
+    pub fn token_checked(&self, good: bool) {
+        self.identity.token_checked(good);
+    }
+
+    /// A changed key set was tried: whether it is in use now.
+    pub fn keys_loaded(&self, used: bool) {
+        self.identity.keys_loaded(used);
+    }
+
     /// Everything, and what other parts of the process count, in the Prometheus text format 0.0.4.
     ///
     /// # Errors
@@ -192,6 +205,7 @@ impl Metrics {
         families.extend(self.loads());
         families.extend(self.callers.families());
         families.push(self.proxies.family());
+        families.extend(self.identity.families());
         families.extend(self.process.collect());
         families
     }

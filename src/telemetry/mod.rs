@@ -2,6 +2,7 @@
 
 mod callers;
 mod family;
+mod identity;
 mod labels;
 mod log;
 mod metrics;

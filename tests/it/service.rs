@@ -127,10 +127,13 @@ impl Start {
             default_company: self.default_company,
             access,
             public_url: self.public_url.map(|url| url.parse().unwrap()),
-            identities: Arc::new(Identities::new(
+            identities: Identities::start(
                 self.proxy.identity.clone(),
                 self.proxy.companies.clone(),
-            )),
+                &metrics,
+                WATCH_INTERVAL,
+            )
+            .unwrap(),
             proxy: self.proxy,
             journal: None,
             spans: None,

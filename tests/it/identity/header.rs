@@ -1,16 +1,24 @@
 //! A header that the proxy sets.
 
-use std::time::SystemTime;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
 
 use callgate::config::Identity;
 use callgate::identity::{Identities, NotKnown};
+use callgate::telemetry::Metrics;
 
 use super::Request;
+
+fn start(every: Option<Identity>, own: BTreeMap<String, Identity>) -> Arc<Identities> {
+    let metrics = Arc::new(Metrics::new(1, 1, []));
+    Identities::start(every, own, &metrics, Duration::from_secs(1)).unwrap()
+}
 
 fn who(company: &str, headers: &[(&str, &[u8])]) -> Result<Option<String>, NotKnown> {
     let every = Identity::Header("x-auth-user".to_owned());
     let own = Identity::Header("x-acme-user".to_owned());
-    let identities = Identities::new(Some(every), [("acme".to_owned(), own)].into());
+    let identities = start(Some(every), [("acme".to_owned(), own)].into());
     let who = identities.who(company, &Request::with(headers), SystemTime::now());
     who.map(|who| who.map(|who| who.as_str().to_owned()))
 }
@@ -58,7 +66,7 @@ fn what_can_be_no_users_id_is_refused() {
 
 #[test]
 fn where_no_way_is_set_nobody_is_known() {
-    let identities = Identities::new(None, [].into());
+    let identities = start(None, [].into());
     let request = Request::with(&[("x-auth-user", b"olga")]);
     assert_eq!(
         identities.who("demo", &request, SystemTime::now()),

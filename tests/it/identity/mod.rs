@@ -1,6 +1,10 @@
 //! Who the end user is, by what a proxy passes on.
 
+mod certificate;
 mod header;
+pub(crate) mod signer;
+mod tokens;
+mod url;
 
 use std::collections::HashMap;
 
