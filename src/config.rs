@@ -7,14 +7,10 @@
 mod access;
 mod address;
 mod decision_log;
-#[allow(
-    dead_code,
-    reason = "the table [proxy], which is being built, reads it"
-)]
 mod identity;
+mod proxy;
 mod public_url;
 mod raw;
-#[allow(dead_code, reason = "as above")]
 mod table;
 mod texts;
 
@@ -31,6 +27,7 @@ pub use identity::{
     Algorithm, CertificateField, DEFAULT_CLOCK_SKEW, DEFAULT_JWKS_REFRESH, Identity, Jwks, Jwt,
     TokenPlace,
 };
+pub use proxy::{DEFAULT_UPSTREAM, Proxy, TargetHeaders, TrustedPeer, UpstreamHeaders};
 pub use public_url::PublicUrl;
 pub use raw::{Mistake, Origin, RawConfig, SETTINGS, Setting};
 pub use texts::is_company;
@@ -113,6 +110,8 @@ pub struct Config {
     pub insecure: bool,
     /// Who may connect to unix sockets.
     pub socket: SocketRights,
+    /// Reverse proxies, and how the users behind them are known.
+    pub proxy: Proxy,
     /// Under which URL callers see the service.
     pub public_url: Option<PublicUrl>,
     /// Threads that decide.
@@ -250,6 +249,7 @@ impl Config {
             admin: read
                 .addresses("admin", DEFAULT_ADMIN, insecure, &access)
                 .swap_remove(0),
+            proxy: read.proxy(insecure, &access),
             access,
             insecure,
             socket: read.socket(),

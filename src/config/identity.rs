@@ -113,6 +113,11 @@ impl Identity {
     /// The keys of its table, of which one stands there.
     const KINDS: [&str; 3] = ["header", "jwt", "certificate"];
 
+    /// The users are known by this header.
+    pub(super) fn header(text: &str) -> Result<Self, String> {
+        header_name(text).map(Self::Header)
+    }
+
     /// Reads `identity = …`. What is wrong is added to the mistakes; `places` tells where in the
     /// file a position is.
     pub(super) fn read(

@@ -6,7 +6,7 @@
 //! runtime, and nothing but decisions runs on a worker: what takes longer runs on the `pool`.
 //!
 //! A request's way: `worker` (limits, counts) → `routes` → `door` (who asks) → `authzen` (body) → `desk` (one
-//! look at the company's snapshot, decision) → `respond`.
+//! look at the company's snapshot, decision) → `respond`. A proxy's goes from `door` to `proxy`.
 
 mod acceptor;
 mod admin;
@@ -28,6 +28,7 @@ mod listener;
 mod pace;
 mod page;
 mod pool;
+pub mod proxy;
 mod readiness;
 mod reload;
 mod respond;
@@ -56,7 +57,8 @@ pub use routes::{INTERFACES, Interface};
 
 use crate::access::Access;
 use crate::companies::Companies;
-use crate::config::{Limits, PublicUrl};
+use crate::config::{Limits, Proxy, PublicUrl};
+use crate::identity::Identities;
 use crate::journal::Journal;
 use crate::telemetry::{Metrics, Spans};
 
@@ -73,6 +75,10 @@ pub struct Server {
     pub access: Option<Arc<Access>>,
     /// Under which URL callers see it.
     pub public_url: Option<PublicUrl>,
+    /// Reverse proxies, and what they are told.
+    pub proxy: Proxy,
+    /// Who the users behind them are.
+    pub identities: Arc<Identities>,
     /// Where decisions are logged, if anywhere; it has a pen for each thread that decides.
     pub journal: Option<Arc<Journal>>,
     /// Where spans of requests are noted, if anywhere; it has a tracer for each worker.
@@ -103,6 +109,7 @@ struct Shared {
     default_company: Option<String>,
     access: Option<Arc<Access>>,
     public_url: Option<PublicUrl>,
+    gate: proxy::gate::Gate,
     page_key: page::Key,
     journal: Option<Arc<Journal>>,
     spans: Option<Arc<Spans>>,
@@ -133,6 +140,7 @@ impl Server {
             default_company: self.default_company,
             access: self.access,
             public_url: self.public_url,
+            gate: proxy::gate::Gate::new(self.proxy, self.identities),
             page_key: page::Key::random()?,
             journal: self.journal,
             spans: self.spans,
@@ -197,6 +205,7 @@ impl Shared {
             default_company: None,
             access: None,
             public_url: None,
+            gate: proxy::gate::Gate::new(Proxy::default(), Arc::new(Identities::default())),
             page_key: page::Key::random().unwrap(),
             journal: None,
             spans: None,

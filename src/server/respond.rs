@@ -14,6 +14,8 @@ use hyper::{Response, StatusCode};
 use serde::Serialize;
 
 use super::explanation;
+use super::proxy::decision::{Allowed, Denied};
+use crate::config::UpstreamHeaders;
 use crate::decide::Explanation;
 use crate::telemetry::{Code, Limit};
 
@@ -24,6 +26,7 @@ const REVISION: HeaderName = HeaderName::from_static("callgate-revision");
 pub(super) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
 const CACHEABLE: HeaderValue = HeaderValue::from_static("max-age=3600");
+const NOT_CACHEABLE: HeaderValue = HeaderValue::from_static("no-store");
 const CLOSE: HeaderValue = HeaderValue::from_static("close");
 
 // Proxies compare these byte by byte.
@@ -45,7 +48,19 @@ pub(super) struct Answer {
     /// The limit that stood in the way, for its count.
     pub(super) limit: Option<Limit>,
     close: bool,
-    cacheable: bool,
+    caching: Caching,
+    /// What a proxy is to tell its application: user, roles, company.
+    told: Option<[(HeaderName, HeaderValue); 3]>,
+}
+
+/// What is said of keeping an answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Caching {
+    Unsaid,
+    /// It stays as it is for a while.
+    Allowed,
+    /// It is of this request alone.
+    Forbidden,
 }
 
 /// Why a request gets no decision.
@@ -203,7 +218,34 @@ impl Answer {
     /// What stays as it is until somebody sets it otherwise.
     pub(super) const fn cacheable(body: Bytes) -> Self {
         let mut answer = Self::ok(body);
-        answer.cacheable = true;
+        answer.caching = Caching::Allowed;
+        answer
+    }
+
+    /// A proxy's request may pass, and its application is told whose it is.
+    pub(super) fn passed(names: &UpstreamHeaders, allowed: Allowed) -> Self {
+        let mut answer = Self::ok(Bytes::new());
+        answer.caching = Caching::Forbidden;
+        answer.revision = Some(allowed.revision);
+        answer.told = Some([
+            (names.user.clone(), allowed.user),
+            (names.roles.clone(), allowed.roles),
+            (names.company.clone(), allowed.company),
+        ]);
+        answer
+    }
+
+    /// A proxy's request may not pass. Why is the operator's affair: many proxies show the answer
+    /// to their client.
+    pub(super) fn stopped(denied: Denied) -> Self {
+        let mut answer = Self::ok(Bytes::new());
+        answer.code = match denied.challenge {
+            Some(_) => Code::Unauthorized,
+            None => Code::Forbidden,
+        };
+        answer.caching = Caching::Forbidden;
+        answer.revision = denied.revision;
+        answer.challenge = denied.challenge;
         answer
     }
 
@@ -227,7 +269,8 @@ impl Answer {
             challenge: None,
             limit: refusal.code.limit(),
             close: false,
-            cacheable: false,
+            caching: Caching::Unsaid,
+            told: None,
         }
     }
 
@@ -264,16 +307,20 @@ impl Answer {
             challenge: None,
             limit: None,
             close: false,
-            cacheable: false,
+            caching: Caching::Unsaid,
+            told: None,
         }
     }
 
     /// The answer as HTTP.
     pub(super) fn into_response(self, request_id: HeaderValue) -> Response<AnswerBody> {
+        let is_json = !self.body.is_empty();
         let mut response = Response::new(Full::new(self.body));
         *response.status_mut() = status(self.code);
-        let mut headers = HeaderMap::with_capacity(4);
-        headers.insert(CONTENT_TYPE, JSON);
+        let mut headers = HeaderMap::with_capacity(if self.told.is_some() { 8 } else { 4 });
+        if is_json {
+            headers.insert(CONTENT_TYPE, JSON);
+        }
         headers.insert(REQUEST_ID, request_id);
         if let Some(revision) = self.revision {
             headers.insert(REVISION, revision);
@@ -287,8 +334,13 @@ impl Answer {
         if self.code == Code::Unavailable {
             headers.insert(RETRY_AFTER, RETRY_SECONDS);
         }
-        if self.cacheable {
-            headers.insert(CACHE_CONTROL, CACHEABLE);
+        match self.caching {
+            Caching::Unsaid => {}
+            Caching::Allowed => drop(headers.insert(CACHE_CONTROL, CACHEABLE)),
+            Caching::Forbidden => drop(headers.insert(CACHE_CONTROL, NOT_CACHEABLE)),
+        }
+        for (name, value) in self.told.into_iter().flatten() {
+            headers.insert(name, value);
         }
         if self.close {
             headers.insert(CONNECTION, CLOSE);

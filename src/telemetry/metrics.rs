@@ -12,6 +12,7 @@ use super::callers::CallerMetrics;
 use super::family::{counter, gauge, histogram};
 use super::identity::IdentityMetrics;
 use super::labels::{Api, CallerRefused, Code, CredentialFile, Handshake, Limit};
+use super::proxies::{ProxyMetrics, ProxyRefused};
 use super::shard::{DECISION_BUCKETS, Histogram, REQUEST_BUCKETS, Shard};
 use crate::model::{Decision, Reason};
 
@@ -44,6 +45,7 @@ pub struct Metrics {
     limits: [AtomicU64; Limit::ALL.len()],
     callers: CallerMetrics,
     identity: IdentityMetrics,
+    proxies: ProxyMetrics,
     process: ProcessCollector,
 }
 
@@ -74,6 +76,7 @@ impl Metrics {
             limits: Default::default(),
             callers: CallerMetrics::default(),
             identity: IdentityMetrics::default(),
+            proxies: ProxyMetrics::default(),
             process: ProcessCollector::for_self(),
         }
     }
@@ -134,6 +137,11 @@ impl Metrics {
     /// A request was turned away because of who asks.
     pub fn caller_refused(&self, why: CallerRefused) {
         self.callers.refused(why);
+    }
+
+    /// A proxy's question was denied without a decision.
+    pub fn proxy_refused(&self, why: ProxyRefused) {
+        self.proxies.refused(why);
     }
 
     /// A TLS handshake came to its end.
@@ -197,6 +205,7 @@ impl Metrics {
         families.extend(self.loads());
         families.extend(self.callers.families());
         families.extend(self.identity.families());
+        families.push(self.proxies.family());
         families.extend(self.process.collect());
         families
     }
@@ -332,10 +341,10 @@ impl Metrics {
     }
 }
 
-/// The decision that the reason at this position of [`Reason::CODES`] stands for: the first three
+/// The decision that the reason at this position of [`Reason::CODES`] stands for: the first five
 /// allow, as the test below holds to.
 fn decision_of(reason: usize) -> Decision {
-    if reason < 3 {
+    if reason < 5 {
         Decision::Allow
     } else {
         Decision::Deny
@@ -347,12 +356,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_first_three_reasons_allow_and_no_other() {
+    fn the_first_five_reasons_allow_and_no_other() {
         let (kind, action) = ("deal", "view");
         let reasons = [
             Reason::Granted,
             Reason::Via { kind, action },
             Reason::Section,
+            Reason::Public,
+            Reason::Authenticated,
             Reason::UnknownSubject,
             Reason::InactiveSubject,
             Reason::UnknownResourceType,
@@ -366,6 +377,8 @@ mod tests {
             Reason::TestRoleNotAllowed,
             Reason::UnknownRole,
             Reason::BeyondOwnRoles,
+            Reason::NoRoute,
+            Reason::MethodNotAllowed,
         ];
         for reason in reasons {
             assert_eq!(decision_of(reason.ordinal()), reason.decision(), "{reason}");

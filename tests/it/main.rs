@@ -66,8 +66,12 @@ mod policy_errors;
 mod policy_examples;
 /// `callgate serve` as a process.
 mod process;
+/// What reverse proxies are answered.
+mod proxy;
 /// One process that takes over from another.
 mod replacement;
+/// Routes: HTTP requests as checks.
+mod routes;
 /// Searches against checks.
 mod search;
 /// `callgate search`, as a process, and what roles say.
@@ -87,6 +91,8 @@ mod shrink;
 mod spans;
 /// Changes made in every way, and that they are live.
 mod swap;
+/// Targets of requests, and the attacks that they can be.
+mod targets;
 /// Rules of the house.
 mod tidy;
 /// TLS, and callers known by certificates.
