@@ -33,6 +33,7 @@ mod readiness;
 mod reload;
 mod respond;
 mod routes;
+mod rpc;
 mod search;
 mod snapshots;
 mod stream;
