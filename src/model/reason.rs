@@ -94,6 +94,10 @@ impl Reason<'_> {
         "method_not_allowed",
     ];
 
+    /// Those that only routes give, and no check.
+    pub const OF_ROUTES: [&'static str; 4] =
+        ["public", "authenticated", "no_route", "method_not_allowed"];
+
     /// The code without what follows its colon.
     #[must_use]
     #[expect(

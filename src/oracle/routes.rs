@@ -56,8 +56,7 @@ pub fn route(policy: &Policy, request: &HttpRequest<'_>) -> Routed {
 
 fn matches(pattern: &[Segment], segments: &[&str]) -> bool {
     match (pattern.split_first(), segments.split_first()) {
-        (None, None) => true,
-        (Some((Segment::Rest(_), _)), _) => true,
+        (None, None) | (Some((Segment::Rest(_), _)), _) => true,
         (Some((Segment::Literal(text), pattern)), Some((segment, segments))) => {
             text == segment && matches(pattern, segments)
         }

@@ -201,6 +201,7 @@ impl Server {
 #[cfg(test)]
 impl Shared {
     fn for_test(companies: Companies) -> Self {
+        let metrics = Arc::new(Metrics::new(1, 1, []));
         Self {
             companies: Arc::new(companies),
             default_company: None,
@@ -210,7 +211,7 @@ impl Shared {
             page_key: page::Key::random().unwrap(),
             journal: None,
             spans: None,
-            metrics: Arc::new(Metrics::new(1, 1, [])),
+            metrics,
             readiness: Arc::default(),
             limits: Limits::default(),
         }

@@ -40,16 +40,24 @@ pub(super) struct Answer {
     pub(super) code: Code,
     body: Bytes,
     revision: Option<HeaderValue>,
-    allow: Option<&'static str>,
-    challenge: Option<&'static str>,
+    advice: Option<Advice>,
     /// The limit that stood in the way, for its count.
     pub(super) limit: Option<Limit>,
     close: bool,
     caching: Caching,
     /// What a proxy is to tell its application: user, roles, company.
-    told: Option<[(HeaderName, HeaderValue); 3]>,
+    told: Option<Box<[(HeaderName, HeaderValue); 3]>>,
     /// Whether it goes out by gRPC, and what it is then.
     rpc: Option<Rpc>,
+}
+
+/// What would help, in the header of that name.
+#[derive(Clone, Copy, Debug)]
+enum Advice {
+    /// The methods that are allowed.
+    Allow(&'static str),
+    /// How to prove who asks.
+    Challenge(&'static str),
 }
 
 /// What is said of keeping an answer.
@@ -226,11 +234,11 @@ impl Answer {
         let mut answer = Self::ok(Bytes::new());
         answer.caching = Caching::Forbidden;
         answer.revision = Some(allowed.revision);
-        answer.told = Some([
+        answer.told = Some(Box::new([
             (names.user.clone(), allowed.user),
             (names.roles.clone(), allowed.roles),
             (names.company.clone(), allowed.company),
-        ]);
+        ]));
         answer
     }
 
@@ -244,7 +252,7 @@ impl Answer {
         };
         answer.caching = Caching::Forbidden;
         answer.revision = denied.revision;
-        answer.challenge = denied.challenge;
+        answer.advice = denied.challenge.map(Advice::Challenge);
         answer
     }
 
@@ -264,8 +272,7 @@ impl Answer {
                 },
             }),
             revision: None,
-            allow: None,
-            challenge: None,
+            advice: None,
             limit: refusal.code.limit(),
             close: false,
             caching: Caching::Unsaid,
@@ -282,13 +289,13 @@ impl Answer {
 
     /// The same, naming the one method allowed.
     pub(super) const fn allowing(mut self, method: &'static str) -> Self {
-        self.allow = Some(method);
+        self.advice = Some(Advice::Allow(method));
         self
     }
 
     /// The same, telling how to prove who asks.
-    pub(super) const fn challenging(mut self, challenge: Option<&'static str>) -> Self {
-        self.challenge = challenge;
+    pub(super) fn challenging(mut self, challenge: Option<&'static str>) -> Self {
+        self.advice = challenge.map(Advice::Challenge);
         self
     }
 
@@ -303,8 +310,7 @@ impl Answer {
             code: Code::Ok,
             body,
             revision: None,
-            allow: None,
-            challenge: None,
+            advice: None,
             limit: None,
             close: false,
             caching: Caching::Unsaid,
@@ -338,11 +344,12 @@ impl Answer {
         if let Some(revision) = self.revision {
             headers.insert(REVISION, revision);
         }
-        if let Some(allow) = self.allow {
-            headers.insert(ALLOW, HeaderValue::from_static(allow));
-        }
-        if let Some(challenge) = self.challenge {
-            headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static(challenge));
+        if let Some(advice) = self.advice {
+            let (name, value) = match advice {
+                Advice::Allow(methods) => (ALLOW, methods),
+                Advice::Challenge(challenge) => (WWW_AUTHENTICATE, challenge),
+            };
+            headers.insert(name, HeaderValue::from_static(value));
         }
         if self.code == Code::Unavailable {
             headers.insert(RETRY_AFTER, RETRY_SECONDS);
@@ -352,7 +359,7 @@ impl Answer {
             Caching::Allowed => drop(headers.insert(CACHE_CONTROL, CACHEABLE)),
             Caching::Forbidden => drop(headers.insert(CACHE_CONTROL, NOT_CACHEABLE)),
         }
-        for (name, value) in self.told.into_iter().flatten() {
+        for (name, value) in self.told.into_iter().flat_map(|told| *told) {
             headers.insert(name, value);
         }
         if self.close {

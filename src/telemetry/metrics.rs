@@ -44,8 +44,8 @@ pub struct Metrics {
     connections_refused: AtomicU64,
     limits: [AtomicU64; Limit::ALL.len()],
     callers: CallerMetrics,
-    identity: IdentityMetrics,
     proxies: ProxyMetrics,
+    identity: IdentityMetrics,
     process: ProcessCollector,
 }
 
@@ -75,8 +75,8 @@ impl Metrics {
             connections_refused: AtomicU64::new(0),
             limits: Default::default(),
             callers: CallerMetrics::default(),
-            identity: IdentityMetrics::default(),
             proxies: ProxyMetrics::default(),
+            identity: IdentityMetrics::default(),
             process: ProcessCollector::for_self(),
         }
     }
@@ -204,8 +204,8 @@ impl Metrics {
         families.push(self.limits());
         families.extend(self.loads());
         families.extend(self.callers.families());
-        families.extend(self.identity.families());
         families.push(self.proxies.family());
+        families.extend(self.identity.families());
         families.extend(self.process.collect());
         families
     }

@@ -120,9 +120,6 @@ impl Start {
         let access = asks.then(|| Access::load(self.access, Arc::clone(&metrics)).unwrap());
         let watch = access.clone();
         let watch = watch.map(|access| AccessWatch::spawn(access, WATCH_INTERVAL).unwrap());
-        let (identity, companies_own) = (self.proxy.identity.clone(), self.proxy.companies.clone());
-        let identities = Identities::start(identity, companies_own, &metrics, WATCH_INTERVAL);
-        let identities = identities.unwrap();
         let (stop, stopping) = oneshot::channel();
         let (reloaded, reloads) = mpsc::channel();
         let server = Server {
@@ -130,7 +127,13 @@ impl Start {
             default_company: self.default_company,
             access,
             public_url: self.public_url.map(|url| url.parse().unwrap()),
-            identities,
+            identities: Identities::start(
+                self.proxy.identity.clone(),
+                self.proxy.companies.clone(),
+                &metrics,
+                WATCH_INTERVAL,
+            )
+            .unwrap(),
             proxy: self.proxy,
             journal: None,
             spans: None,

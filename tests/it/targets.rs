@@ -1,6 +1,7 @@
 //! Targets of requests: the table of attacks, and that what is read can be read in one way only.
 
 use callgate::server::proxy::target;
+use callgate::telemetry::ProxyRefused;
 use fastrand::Rng;
 use serde_json::Value;
 
@@ -30,7 +31,7 @@ fn the_table_of_attacks_is_refused_and_the_rest_is_read() {
     }
     for line in lines(&table, "hosts") {
         let read = target::host(line["host"].as_str().unwrap().as_bytes());
-        let read = read.map_err(|why| why.name());
+        let read = read.map_err(ProxyRefused::name);
         let expected = line["is"]
             .as_str()
             .ok_or_else(|| line["reason"].as_str().unwrap());
@@ -43,7 +44,7 @@ fn a_url_is_a_host_and_a_path() {
     let read = |url: &str| {
         let read = target::url(url.as_bytes());
         let read = read.map(|(host, path)| (host.into_owned(), path.into_owned()));
-        read.map_err(|why| why.name())
+        read.map_err(ProxyRefused::name)
     };
     let is = |host: &str, path: &str| Ok((host.to_owned(), path.to_owned()));
     assert_eq!(

@@ -95,15 +95,17 @@ fn answer(args: &Args, request: &str) -> Result<Exit, Exit> {
 fn told(routed: &Routed<'_>, snapshot: &Snapshot) -> Value {
     let mut told = json!({});
     if let Some((file, line)) = routed.place(snapshot) {
-        told["route"] = json!({ "file": file, "line": line });
+        let route = json!({ "route": { "file": file, "line": line } });
+        terminal::merge(&mut told, route);
     }
     if let Rule::Check(check) = &routed.rule {
-        told["check"] = json!({ "type": check.kind, "action": check.action });
-        let (name, value) = match check.section {
-            true => ("section", json!(true)),
-            false => ("id", json!(check.id)),
+        let mut asked = json!({ "type": check.kind, "action": check.action });
+        let about = match check.section {
+            true => json!({ "section": true }),
+            false => json!({ "id": check.id }),
         };
-        told["check"][name] = value;
+        terminal::merge(&mut asked, about);
+        terminal::merge(&mut told, json!({ "check": asked }));
     }
     told
 }
@@ -111,11 +113,13 @@ fn told(routed: &Routed<'_>, snapshot: &Snapshot) -> Value {
 fn text(told: &Value) -> String {
     let mut text = String::new();
     if let Some(route) = told.get("route") {
-        let file = route["file"].as_str().unwrap_or_default();
-        text = format!("route: {file}:{}\n", route["line"]);
+        let file = route.get("file").and_then(Value::as_str);
+        let line = route.get("line").and_then(Value::as_u64);
+        let (file, line) = (file.unwrap_or_default(), line.unwrap_or_default());
+        text = format!("route: {file}:{line}\n");
     }
     if let Some(check) = told.get("check") {
-        let of = |name: &str| check[name].as_str().unwrap_or_default();
+        let of = |name: &str| check.get(name).and_then(Value::as_str).unwrap_or_default();
         let what = match check.get("id") {
             Some(id) => format!(" of {}", id.as_str().unwrap_or_default()),
             None => " in general".to_owned(),

@@ -196,8 +196,7 @@ fn pass(
         }
         (Rule::Everybody, _) => asking.note(kind, id, Reason::Public),
         (Rule::Users, Some(Ok(_))) => asking.note(kind, id, Reason::Authenticated),
-        (Rule::Users, Some(Err(why))) => asking.note(kind, id, *why),
-        (Rule::Nobody(why), _) => asking.note(kind, id, *why),
+        (Rule::Users, Some(Err(why))) | (Rule::Nobody(why), _) => asking.note(kind, id, *why),
         (Rule::Users, None) | (Rule::HostUnknown, _) => asking.note(kind, id, Reason::NoRoute),
     };
     let reason = reason.map_err(|refusal| match refusal.code {

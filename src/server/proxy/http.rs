@@ -4,6 +4,7 @@
 use hyper::Version;
 use hyper::header::HOST;
 use hyper::http::request::Parts;
+use hyper::http::uri::Authority;
 
 use super::decision::{About, Denied, Question, Verdict, decide};
 use crate::access::Peer;
@@ -75,7 +76,7 @@ fn itself<'r>(head: &'r Parts, rest: &str) -> Result<About<'r>, ProxyRefused> {
         .map_or("", |target| target.as_str());
     let before = head.uri.path().len() - rest.len().min(head.uri.path().len());
     let target = whole.get(before..).unwrap_or("");
-    let authority = head.uri.authority().map(|authority| authority.as_str());
+    let authority = head.uri.authority().map(Authority::as_str);
     let host = match (authority, head.headers.header(HOST.as_str())) {
         (_, Sent::Several) => return Err(ProxyRefused::DoubledHeader),
         (Some(_), _) if head.version < Version::HTTP_2 => return Err(ProxyRefused::AbsoluteTarget),
