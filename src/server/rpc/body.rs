@@ -24,14 +24,19 @@ const GRPC: HeaderValue = HeaderValue::from_static("application/grpc");
 const STATUS: HeaderName = HeaderName::from_static("grpc-status");
 const MESSAGE: HeaderName = HeaderName::from_static("grpc-message");
 
-/// How a call ended: of the codes of gRPC those that are used here.
+/// How a call ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::server) enum Status {
+pub(in crate::server) enum End {
+    /// Well.
     Done,
-    InvalidArgument,
-    NotFound,
-    Unimplemented,
-    Unavailable,
+    /// The request is none of its method's.
+    NoRequest,
+    /// The service that is asked about is none of ours.
+    NoService,
+    /// The method is none of ours.
+    NoMethod,
+    /// There is no more to come: the process stops.
+    Stopping,
 }
 
 /// What an answer is that goes out by gRPC.
@@ -40,7 +45,7 @@ pub(in crate::server) enum Rpc {
     /// Its body is a message.
     Message,
     /// There is no message, and this is why.
-    Failed(Status, &'static str),
+    Failed(End),
     /// Messages come as they arise, about a service that is known or not.
     Watch(bool),
 }
@@ -53,24 +58,34 @@ pub(in crate::server) enum AnswerBody {
     Watch(Box<Watch>),
 }
 
-// === impl Status ===
+// === impl End ===
 
-impl Status {
+impl End {
     /// The codes are those of `google.rpc.Code`.
-    const fn header(self) -> HeaderValue {
+    const fn status(self) -> HeaderValue {
         HeaderValue::from_static(match self {
             Self::Done => "0",
-            Self::InvalidArgument => "3",
-            Self::NotFound => "5",
-            Self::Unimplemented => "12",
-            Self::Unavailable => "14",
+            Self::NoRequest => "3",
+            Self::NoService => "5",
+            Self::NoMethod => "12",
+            Self::Stopping => "14",
+        })
+    }
+
+    const fn message(self) -> HeaderValue {
+        HeaderValue::from_static(match self {
+            Self::Done => "",
+            Self::NoRequest => "this is no request of this method",
+            Self::NoService => "there is no such service here",
+            Self::NoMethod => "there is no such method here",
+            Self::Stopping => "this process stops",
         })
     }
 
     /// What is said behind the last message.
     pub(super) fn trailers(self) -> HeaderMap {
         let mut trailers = HeaderMap::with_capacity(1);
-        trailers.insert(STATUS, self.header());
+        trailers.insert(STATUS, self.status());
         trailers
     }
 }
@@ -92,9 +107,9 @@ impl Rpc {
         headers.insert(REQUEST_ID, request_id);
         let body = match self {
             Self::Message => AnswerBody::Message(Some(body), true),
-            Self::Failed(status, message) => {
-                headers.insert(STATUS, status.header());
-                headers.insert(MESSAGE, HeaderValue::from_static(message));
+            Self::Failed(end) => {
+                headers.insert(STATUS, end.status());
+                headers.insert(MESSAGE, end.message());
                 AnswerBody::Message(None, false)
             }
             Self::Watch(known) => {
@@ -121,8 +136,8 @@ impl Answer {
     }
 
     /// A call that gets no message.
-    pub(super) fn uncalled(status: Status, message: &'static str) -> Self {
-        Self::by_rpc(Bytes::new(), Rpc::Failed(status, message))
+    pub(super) fn uncalled(end: End) -> Self {
+        Self::by_rpc(Bytes::new(), Rpc::Failed(end))
     }
 }
 
@@ -149,7 +164,7 @@ impl Body for AnswerBody {
                 Some(message) => Some(Frame::data(message)),
                 None if *open => {
                     *open = false;
-                    Some(Frame::trailers(Status::Done.trailers()))
+                    Some(Frame::trailers(End::Done.trailers()))
                 }
                 None => None,
             },

@@ -10,7 +10,7 @@ use std::time::Duration;
 use hyper::body::{Bytes, Frame, Incoming};
 use tokio::time::{Interval, MissedTickBehavior, interval};
 
-use super::body::{Rpc, Status};
+use super::body::{End, Rpc};
 use super::frame;
 use super::wire::{HealthCheckRequest, HealthCheckResponse};
 use crate::server::body::collect;
@@ -23,8 +23,6 @@ const WATCH_INTERVAL: Duration = Duration::from_millis(500);
 
 /// The longest name of a service (bytes) that is read.
 const REQUEST_BYTES_MAX: usize = 1 << 10;
-
-const NO_REQUEST: &str = "this is no request of grpc.health.v1.Health";
 
 /// What is said of a service.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -49,8 +47,8 @@ pub(in crate::server) struct Watch {
 pub(super) async fn check(worker: &Worker, body: &mut Incoming) -> Answer {
     match service(worker, body).await {
         Some(true) => Answer::message(&health(worker)),
-        Some(false) => Answer::uncalled(Status::NotFound, "there is no such service here"),
-        None => Answer::uncalled(Status::InvalidArgument, NO_REQUEST),
+        Some(false) => Answer::uncalled(End::NoService),
+        None => Answer::uncalled(End::NoRequest),
     }
 }
 
@@ -58,7 +56,7 @@ pub(super) async fn check(worker: &Worker, body: &mut Incoming) -> Answer {
 pub(super) async fn watch(worker: &Worker, body: &mut Incoming) -> Answer {
     match service(worker, body).await {
         Some(known) => Answer::by_rpc(Bytes::new(), Rpc::Watch(known)),
-        None => Answer::uncalled(Status::InvalidArgument, NO_REQUEST),
+        None => Answer::uncalled(End::NoRequest),
     }
 }
 
@@ -138,7 +136,7 @@ impl Watch {
             }
             if self.worker.is_draining() {
                 self.ended = true;
-                let trailers = Status::Unavailable.trailers();
+                let trailers = End::Stopping.trailers();
                 return Poll::Ready(Some(Ok(Frame::trailers(trailers))));
             }
         }

@@ -20,7 +20,7 @@ use hyper::{Method, Version};
 
 pub(super) use body::{AnswerBody, Rpc};
 
-use self::body::Status;
+use self::body::End;
 use super::respond::Answer;
 use super::trail::Trail;
 use super::worker::Worker;
@@ -72,11 +72,7 @@ impl Call {
             }
             Self::Health => (Api::GrpcHealth, health::check(worker, body).await),
             Self::WatchHealth => (Api::GrpcHealth, health::watch(worker, body).await),
-            Self::Unknown => {
-                let message = "there is no such method here";
-                let answer = Answer::uncalled(Status::Unimplemented, message);
-                (Api::Unrouted, answer)
-            }
+            Self::Unknown => (Api::Unrouted, Answer::uncalled(End::NoMethod)),
         }
     }
 }
