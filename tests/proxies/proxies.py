@@ -335,6 +335,7 @@ def main():
         "caddy": ("caddy/Caddyfile", "forwarded", [debian / "usr/bin/caddy", "run", "--adapter", "caddyfile", "--config", "FILE"]),
         "haproxy": ("haproxy/haproxy.cfg", "original", [debian / "usr/sbin/haproxy", "-db", "-f", "FILE"]),
         "envoy": ("envoy/http.yaml", "original", envoy),
+        "envoy-grpc": ("envoy/grpc.yaml", "original", envoy),
     }
     with tempfile.TemporaryDirectory() as folder:
         folder = pathlib.Path(folder)
