@@ -294,6 +294,8 @@ class Test:
             started = time.monotonic()
             for target, user in [("/public/x", None), ("/admin/x", "ewa")]:
                 answer, reached = self.send_without_law("GET", target, user)
+                if "TIMES" in os.environ:
+                    print(f"  {what}: {answer.status}")
                 assert answer.status >= 400 and not reached, f"{self.proxy.name}: {what}: {answer.status}, {reached}"
             assert time.monotonic() - started < 15, f"{self.proxy.name}: {what} takes too long"
 
