@@ -57,13 +57,15 @@ pub enum Reason<'a> {
     UnknownRole,
     /// The tested role would allow what the user's own roles do not.
     BeyondOwnRoles,
+    /// What would decide is older than it may be, and the operator wants that to deny.
+    PolicyTooOld,
 }
 
 // === impl Reason ===
 
 impl Reason<'_> {
     /// Every code, in the order of the decision's steps.
-    pub const CODES: [&'static str; 16] = [
+    pub const CODES: [&'static str; 17] = [
         "granted",
         "via",
         "section",
@@ -80,6 +82,7 @@ impl Reason<'_> {
         "test_role_not_allowed",
         "unknown_role",
         "beyond_own_roles",
+        "policy_too_old",
     ];
 
     /// The code without what follows its colon.
@@ -112,6 +115,7 @@ impl Reason<'_> {
             Self::TestRoleNotAllowed => 13,
             Self::UnknownRole => 14,
             Self::BeyondOwnRoles => 15,
+            Self::PolicyTooOld => 16,
         }
     }
 
@@ -133,7 +137,8 @@ impl Reason<'_> {
             | Self::Requires { .. }
             | Self::TestRoleNotAllowed
             | Self::UnknownRole
-            | Self::BeyondOwnRoles => Decision::Deny,
+            | Self::BeyondOwnRoles
+            | Self::PolicyTooOld => Decision::Deny,
         }
     }
 

@@ -23,6 +23,7 @@ mod evaluation;
 mod expect;
 pub mod explanation;
 pub mod filter;
+mod freshness;
 mod json;
 mod listener;
 mod pace;
@@ -33,9 +34,11 @@ mod reload;
 mod respond;
 mod routes;
 mod search;
+mod shadow;
 mod snapshots;
 mod stream;
 mod trail;
+mod wait;
 mod worker;
 
 use std::future::Future;
@@ -56,7 +59,7 @@ pub use routes::{INTERFACES, Interface};
 
 use crate::access::Access;
 use crate::companies::Companies;
-use crate::config::{Limits, PublicUrl};
+use crate::config::{Freshness, Limits, PublicUrl};
 use crate::journal::Journal;
 use crate::telemetry::{Metrics, Spans};
 
@@ -83,6 +86,10 @@ pub struct Server {
     pub readiness: Arc<Readiness>,
     /// How `POST /v1/reload` looks at the source.
     pub reload: ReloadHandle,
+    /// How old snapshots may grow.
+    pub freshness: Freshness,
+    /// Whose decisions are compared with those that are given, if anybody's.
+    pub shadow: Option<Arc<Companies>>,
     /// How much it takes on.
     pub limits: Limits,
 }
@@ -108,6 +115,8 @@ struct Shared {
     spans: Option<Arc<Spans>>,
     metrics: Arc<Metrics>,
     readiness: Arc<Readiness>,
+    freshness: Freshness,
+    shadow: Option<shadow::Shadow>,
     limits: Limits,
 }
 
@@ -138,8 +147,11 @@ impl Server {
             spans: self.spans,
             metrics: self.metrics,
             readiness: self.readiness,
+            freshness: self.freshness,
+            shadow: self.shadow.map(shadow::Shadow::new),
             limits: self.limits,
         });
+        spawn_local(freshness::watch(Arc::clone(&shared)));
         let pool = pool::Pool::start(&shared)?;
         let (stopping, is_stopping) = watch::channel(Stage::Serving);
         let (stopped, is_stopped) = watch::channel(false);
@@ -202,6 +214,8 @@ impl Shared {
             spans: None,
             metrics: Arc::new(Metrics::new(1, 1, [])),
             readiness: Arc::default(),
+            freshness: Freshness::default(),
+            shadow: None,
             limits: Limits::default(),
         }
     }

@@ -352,6 +352,7 @@ mod tests {
             Reason::TestRoleNotAllowed,
             Reason::UnknownRole,
             Reason::BeyondOwnRoles,
+            Reason::PolicyTooOld,
         ];
         for reason in reasons {
             assert_eq!(decision_of(reason.ordinal()), reason.decision(), "{reason}");
