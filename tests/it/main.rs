@@ -64,6 +64,8 @@ mod policy_errors;
 mod policy_examples;
 /// `callgate serve` as a process.
 mod process;
+/// Publishing, and what reads what was published.
+mod publish;
 /// One process that takes over from another.
 mod replacement;
 /// Searches against checks.
@@ -80,6 +82,8 @@ mod server;
 mod service;
 /// Failing cases, cut down.
 mod shrink;
+/// The snapshot file: damage, lies, and writers that die.
+mod snapshot_file;
 /// Spans of requests, in a build that sends them.
 #[cfg(feature = "otlp")]
 mod spans;
@@ -89,3 +93,5 @@ mod swap;
 mod tidy;
 /// TLS, and callers known by certificates.
 mod tls;
+/// Snapshots that travel: envelopes, generations, ages, the shadow.
+mod travel;
