@@ -8,8 +8,11 @@ mod access;
 mod address;
 mod decision_log;
 mod freshness;
+mod identity;
+mod proxy;
 mod public_url;
 mod raw;
+mod table;
 mod texts;
 
 use std::collections::BTreeSet;
@@ -22,6 +25,11 @@ pub use access::{AccessFiles, SocketRights, TlsFiles};
 pub use address::Address;
 pub use decision_log::{DecisionLog, LogPath, LogPlace, LogSink, WhenFull};
 pub use freshness::{Freshness, SnapshotRules, WhenStale};
+pub use identity::{
+    Algorithm, CertificateField, DEFAULT_CLOCK_SKEW, DEFAULT_JWKS_REFRESH, Identity, Jwks, Jwt,
+    TokenPlace,
+};
+pub use proxy::{DEFAULT_UPSTREAM, Proxy, TargetHeaders, TrustedPeer, UpstreamHeaders};
 pub use public_url::PublicUrl;
 pub use raw::{Mistake, Origin, RawConfig, SETTINGS, Setting};
 pub use texts::is_company;
@@ -112,6 +120,8 @@ pub struct Config {
     pub insecure: bool,
     /// Who may connect to unix sockets.
     pub socket: SocketRights,
+    /// Reverse proxies, and how the users behind them are known.
+    pub proxy: Proxy,
     /// Under which URL callers see the service.
     pub public_url: Option<PublicUrl>,
     /// Threads that decide.
@@ -259,6 +269,7 @@ impl Config {
             admin: read
                 .addresses("admin", DEFAULT_ADMIN, insecure, &access)
                 .swap_remove(0),
+            proxy: read.proxy(insecure, &access),
             access,
             insecure,
             socket: read.socket(),

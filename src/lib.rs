@@ -24,6 +24,7 @@
 //! | [`companies`] | company → the snapshot that now decides | read files, know of HTTP |
 //! | [`source`] | where snapshots come from; activation | know of HTTP |
 //! | [`access`] | who may ask: TLS, certificates, tokens, what callers are bound to | know of HTTP |
+//! | [`identity`] | who the end user is whose request a proxy asks about: headers, tokens and their keys, certificates | know of callgate's server |
 //! | [`server`] | listeners, wire types, admin | read policies |
 //! | [`journal`] | the decision log: queues, lines, where they go | wait where a decision is made |
 //! | [`telemetry`] | metrics | hold what could name a person |
@@ -51,6 +52,7 @@ pub mod cli;
 pub mod companies;
 pub mod config;
 pub mod decide;
+pub mod identity;
 pub mod journal;
 pub mod model;
 #[doc(hidden)]

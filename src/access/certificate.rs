@@ -1,6 +1,7 @@
 //! Who is at the other end of a connection, and the names in a certificate.
 
 use std::cell::Cell;
+use std::net::IpAddr;
 
 use rustls::pki_types::CertificateDer;
 use x509_parser::extensions::GeneralName;
@@ -12,6 +13,7 @@ use super::callers::normal;
 #[derive(Default)]
 pub struct Peer {
     unix: bool,
+    address: Option<IpAddr>,
     certificate: Option<Certificate>,
 }
 
@@ -31,8 +33,23 @@ impl Peer {
     pub const fn unix() -> Self {
         Self {
             unix: true,
+            address: None,
             certificate: None,
         }
+    }
+
+    /// The same, who comes from this address. An IPv4 address that is written as one of IPv6 is
+    /// meant as such.
+    #[must_use]
+    pub fn from_address(self, address: Option<IpAddr>) -> Self {
+        let address = address.map(|address| address.to_canonical());
+        Self { address, ..self }
+    }
+
+    /// From which address it comes; a unix socket has none.
+    #[must_use]
+    pub const fn address(&self) -> Option<IpAddr> {
+        self.address
     }
 
     /// Somebody whose certificates, if there are any, were checked with the authorities of this
@@ -48,12 +65,14 @@ impl Peer {
         });
         Self {
             unix: false,
+            address: None,
             certificate,
         }
     }
 
     /// Whether it comes by a unix socket.
-    pub(super) const fn is_unix(&self) -> bool {
+    #[must_use]
+    pub const fn is_unix(&self) -> bool {
         self.unix
     }
 

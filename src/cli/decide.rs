@@ -9,26 +9,37 @@ use serde_json::json;
 use crate::decide;
 use crate::model::{Action, Entity, Properties, Query, Timestamp, Value};
 use crate::server::explanation;
+use crate::snapshot::Snapshot;
 
 use super::terminal::{self, Exit, Format, SourceArgs};
+
+mod route;
 
 /// Arguments of `callgate decide`.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     #[command(flatten)]
     source: SourceArgs,
-    /// Who asks: a user's id or alias
-    #[arg(long, value_name = "ID")]
-    subject: String,
+    /// Who asks: a user's id or alias; with --http it may be left out, and nobody asks
+    #[arg(long, value_name = "ID", required_unless_present = "http")]
+    subject: Option<String>,
     /// The subject's type
     #[arg(long, value_name = "TYPE", default_value = "user")]
     subject_type: String,
     /// What the subject would do
-    #[arg(long, value_name = "NAME")]
-    action: String,
+    #[arg(long, value_name = "NAME", required_unless_present = "http")]
+    action: Option<String>,
     /// To what; with --section the type alone is enough
-    #[arg(long, value_name = "TYPE:ID")]
-    resource: String,
+    #[arg(long, value_name = "TYPE:ID", required_unless_present = "http")]
+    resource: Option<String>,
+    /// An HTTP request instead, as a proxy would ask about it: method and URL; routes.yaml says
+    /// which check it is
+    #[arg(
+        long,
+        value_name = "METHOD URL",
+        conflicts_with_all = ["action", "resource", "property", "subject_property", "action_property", "context", "section", "test_role"]
+    )]
+    http: Option<String>,
     /// A property of the resource; the value is JSON where it can be read as such, else text
     #[arg(long, value_name = "NAME=VALUE")]
     property: Vec<String>,
@@ -57,6 +68,9 @@ pub(crate) struct Args {
 
 /// Decides; the exit code says allow or deny too.
 pub(crate) fn run(args: Args) -> ExitCode {
+    if let Some(request) = &args.http {
+        return route::run(&args, request).into();
+    }
     let asked = ask(&args).map_err(|message| {
         terminal::complain(&message);
         Exit::Usage
@@ -78,27 +92,31 @@ struct Asked {
 }
 
 fn ask(args: &Args) -> Result<Asked, String> {
-    let (kind, id) = match args.resource.split_once(':') {
+    let resource = args.resource.as_deref().unwrap_or_default();
+    let (kind, id) = match resource.split_once(':') {
         Some((kind, id)) => (kind, id),
-        None if args.section => (args.resource.as_str(), ""),
+        None if args.section => (resource, ""),
         None => return Err("`--resource` is TYPE:ID, or TYPE with `--section`".to_owned()),
     };
     let context = properties("--context", &args.context)?;
     if context.get("callgate").is_some() {
         return Err("`callgate` in the context is callgate's own: use `--section`, `--test-role` and `--explain`".to_owned());
     }
-    let now = match args.at {
-        Some(at) => Timestamp(at.as_microsecond()),
-        None => SystemTime::now().into(),
-    };
     Ok(Asked {
         resource: (kind.to_owned(), id.to_owned()),
         subject_properties: properties("--subject-property", &args.subject_property)?,
         action_properties: properties("--action-property", &args.action_property)?,
         resource_properties: properties("--property", &args.property)?,
         context,
-        now,
+        now: now(args),
     })
+}
+
+fn now(args: &Args) -> Timestamp {
+    match args.at {
+        Some(at) => Timestamp(at.as_microsecond()),
+        None => SystemTime::now().into(),
+    }
 }
 
 fn answer(args: &Args, asked: &Asked) -> Result<Exit, Exit> {
@@ -106,11 +124,11 @@ fn answer(args: &Args, asked: &Asked) -> Result<Exit, Exit> {
     let query = Query {
         subject: Entity {
             kind: &args.subject_type,
-            id: &args.subject,
+            id: args.subject.as_deref().unwrap_or_default(),
             properties: &asked.subject_properties,
         },
         action: Action {
-            name: &args.action,
+            name: args.action.as_deref().unwrap_or_default(),
             properties: &asked.action_properties,
         },
         resource: Entity {
@@ -123,8 +141,13 @@ fn answer(args: &Args, asked: &Asked) -> Result<Exit, Exit> {
         test_role: args.test_role.as_deref(),
         now: asked.now,
     };
-    let reason = decide::check(&snapshot, &query);
-    let explanation = args.explain.then(|| decide::explain(&snapshot, &query));
+    Ok(decided(args, &snapshot, &query, json!({})))
+}
+
+/// Decides and prints, with what else there is to say of it.
+fn decided(args: &Args, snapshot: &Snapshot, query: &Query<'_>, more: serde_json::Value) -> Exit {
+    let reason = decide::check(snapshot, query);
+    let explanation = args.explain.then(|| decide::explain(snapshot, query));
     match args.source.format {
         Format::Text => match &explanation {
             Some(explanation) => terminal::say(&format!("{explanation}\n")),
@@ -137,6 +160,7 @@ fn answer(args: &Args, asked: &Asked) -> Result<Exit, Exit> {
                 "company": snapshot.company(),
                 "revision": snapshot.revision(),
             });
+            terminal::merge(&mut document, more);
             if let Some(explanation) = &explanation {
                 let context = explanation::context(explanation, snapshot.revision());
                 terminal::merge(&mut document, context);
@@ -144,11 +168,11 @@ fn answer(args: &Args, asked: &Asked) -> Result<Exit, Exit> {
             terminal::say_json(&document);
         }
     }
-    Ok(if reason.allows() {
+    if reason.allows() {
         Exit::Done
     } else {
         Exit::Denied
-    })
+    }
 }
 
 /// What such flags give, as properties.

@@ -165,7 +165,7 @@ fn listed<T: AsRef<str>>(names: &[T], most: usize) -> String {
 const fn is_set(cause: Cause) -> bool {
     matches!(
         cause,
-        Cause::ResourceType | Cause::Action | Cause::RoleProject
+        Cause::ResourceType | Cause::Action | Cause::RoleProject | Cause::Route
     )
 }
 
@@ -195,6 +195,7 @@ const fn area(cause: Cause) -> &'static str {
         | Cause::OperatorGroup
         | Cause::OperatorDepartment
         | Cause::ObjectProperty => "objects",
+        Cause::Route => "routes",
     }
 }
 
@@ -226,5 +227,6 @@ const fn what(cause: Cause, event: Event) -> &'static str {
         (Cause::OperatorUser, _) => "operator",
         (Cause::OperatorGroup, _) => "operators: group",
         (Cause::OperatorDepartment, _) => "operators: department",
+        (Cause::Route, _) => "route",
     }
 }

@@ -19,6 +19,7 @@ use super::terminal::{Exit, complain};
 use crate::access::{Access, AccessWatch};
 use crate::companies::Companies;
 use crate::config::{Address, Config, LogFormat, LogSink, OnFailedTests, SpanSettings};
+use crate::identity::Identities;
 use crate::journal::Journal;
 use crate::server::{Listener, Readiness, ReloadHandle, Server};
 use crate::snapshot::{PublicKey, Trust};
@@ -85,6 +86,13 @@ fn serve(config: &Config) -> io::Result<()> {
             )?),
             None => None,
         };
+        let identities = Identities::start(
+            config.proxy.identity.clone(),
+            config.proxy.companies.clone(),
+            &metrics,
+            config.poll_interval,
+        );
+        let identities = identities.map_err(io::Error::other)?;
         let (listen, admin) = bind(config)?;
         let (journal, spans) = (journal(config)?, spans(config)?);
         announce(&listen, &admin)?;
@@ -119,6 +127,8 @@ fn serve(config: &Config) -> io::Result<()> {
             default_company: config.default_company.clone(),
             access,
             public_url: config.public_url.clone(),
+            identities,
+            proxy: config.proxy.clone(),
             journal: journal.clone(),
             spans: spans.clone(),
             metrics,

@@ -1,12 +1,17 @@
 //! Settings as they were given: text, and where it stands.
 
+use std::collections::BTreeMap;
 use std::fmt;
 
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
+use super::identity::Identity;
+use super::is_company;
+
 /// A setting of `serve`. Its flag is `--name`, its variable `CALLGATE_NAME`, its key in the file
-/// `name`, with `_` for `-` in the latter two.
+/// `name`, with `_` for `-` in the latter two; of what begins with `proxy-`, the key stands without
+/// that in the table `[proxy]`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Setting {
     /// The name.
@@ -75,6 +80,12 @@ pub const SETTINGS: &[Setting] = &[
     one("decision-log-retry"),
     one("otlp-endpoint"),
     one("otlp-share"),
+    many("proxy-trusted-peers"),
+    one("proxy-target"),
+    one("proxy-identity-header"),
+    one("proxy-user-header"),
+    one("proxy-roles-header"),
+    one("proxy-company-header"),
     one("log-format"),
     one("log-level"),
 ];
@@ -85,8 +96,24 @@ const PREFIX: &str = "CALLGATE_";
 /// The variable that names the file, which no file can.
 const CONFIG_VARIABLE: &str = "CALLGATE_CONFIG";
 
-/// The file's one table.
+/// The file's table of settings, and that of those about proxies.
 const TABLE: &str = "serve";
+const PROXY_TABLE: &str = "proxy";
+
+/// What the names of settings about proxies begin with.
+const PROXY: &str = "proxy-";
+/// Of these, those that stand in a table of their own, and the keys in it.
+const UPSTREAM: (&str, [(&str, &str); 3]) = (
+    "upstream_headers",
+    [
+        ("user", "proxy-user-header"),
+        ("roles", "proxy-roles-header"),
+        ("company", "proxy-company-header"),
+    ],
+);
+/// What else stands in that table.
+const IDENTITY: &str = "identity";
+const COMPANIES: &str = "companies";
 
 /// Where a value was given.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -111,6 +138,9 @@ pub struct RawConfig {
     flags: Vec<Given>,
     variables: Vec<Given>,
     file: Vec<Given>,
+    /// What the file says of users behind proxies: of all companies, and of some.
+    identity: Option<Identity>,
+    identities: BTreeMap<String, Identity>,
     mistakes: Vec<Mistake>,
 }
 
@@ -200,15 +230,18 @@ impl RawConfig {
         }
         for (name, value) in table.get_ref() {
             let at = origin(name.span().start);
-            match value.get_ref().as_table() {
-                Some(table) if name.get_ref() == TABLE => self.table(table, &origin),
-                _ if name.get_ref() == TABLE => {
-                    let message = format!("`{TABLE}` must be a table: [{TABLE}]");
+            match (value.get_ref().as_table(), name.get_ref().as_ref()) {
+                (Some(table), TABLE) => self.table(table, &origin),
+                (Some(table), PROXY_TABLE) => self.proxy_table(table, &origin),
+                (None, TABLE | PROXY_TABLE) => {
+                    let message = format!("`{name}` must be a table: [{name}]");
                     self.mistakes.push(Mistake::new(&at, &message));
                 }
                 _ => {
-                    let message =
-                        format!("`{name}` is unknown here: settings stand in the table [{TABLE}]");
+                    let message = format!(
+                        "`{name}` is unknown here: settings stand in the tables [{TABLE}] and \
+                         [{PROXY_TABLE}]"
+                    );
                     self.mistakes.push(Mistake::new(&at, &message));
                 }
             }
@@ -237,6 +270,16 @@ impl RawConfig {
         })
     }
 
+    /// How the file says that users behind proxies are known.
+    pub(super) const fn identity(&self) -> Option<&Identity> {
+        self.identity.as_ref()
+    }
+
+    /// As [`identity`](Self::identity), of some companies alone.
+    pub(super) const fn identities(&self) -> &BTreeMap<String, Identity> {
+        &self.identities
+    }
+
     /// What was wrong already when it was gathered.
     pub(super) fn mistakes(&self) -> &[Mistake] {
         &self.mistakes
@@ -245,35 +288,128 @@ impl RawConfig {
     fn table(&mut self, table: &DeTable<'_>, origin: &impl Fn(usize) -> Origin) {
         for (key, value) in table {
             let at = origin(key.span().start);
-            let known = SETTINGS.iter().find(|known| known.key() == *key.get_ref());
+            let here = || {
+                SETTINGS
+                    .iter()
+                    .filter(|known| !known.name.starts_with(PROXY))
+            };
+            let known = here().find(|known| known.key() == *key.get_ref());
             let Some(setting) = known else {
-                let near = nearest(key.get_ref(), SETTINGS.iter().map(Setting::key));
-                let near = near.map_or(String::new(), |near| format!("; did you mean `{near}`?"));
-                let message = format!("unknown setting `{key}`{near}");
+                self.unknown(key.get_ref(), &at, here().map(Setting::key));
+                continue;
+            };
+            self.setting(setting, key.get_ref(), value, origin);
+        }
+    }
+
+    fn unknown(&mut self, key: &str, at: &Origin, known: impl Iterator<Item = String>) {
+        let near = nearest(key, known);
+        let near = near.map_or(String::new(), |near| format!("; did you mean `{near}`?"));
+        let message = format!("unknown setting `{key}`{near}");
+        self.mistakes.push(Mistake::new(at, &message));
+    }
+
+    /// The table of what is about proxies.
+    fn proxy_table(&mut self, table: &DeTable<'_>, origin: &impl Fn(usize) -> Origin) {
+        const PLAIN: [&str; 2] = ["proxy-trusted-peers", "proxy-target"];
+        for (key, value) in table {
+            let at = origin(key.span().start);
+            let known = |setting: &&Setting| {
+                PLAIN.contains(&setting.name) && setting.key() == format!("proxy_{}", key.get_ref())
+            };
+            if let Some(setting) = SETTINGS.iter().find(known) {
+                self.setting(setting, key.get_ref(), value, origin);
+                continue;
+            }
+            match (key.get_ref().as_ref(), value.get_ref().as_table()) {
+                (IDENTITY, _) => {
+                    self.identity = Identity::read(value, origin, &mut self.mistakes);
+                }
+                (name, Some(table)) if name == UPSTREAM.0 => self.upstream(table, origin),
+                (COMPANIES, Some(table)) => self.companies(table, origin),
+                (name, None) if name == UPSTREAM.0 || name == COMPANIES => {
+                    let message = format!("`{name}` must be a table");
+                    self.mistakes.push(Mistake::new(&at, &message));
+                }
+                (name, _) => {
+                    let plain = PLAIN.map(|name| name.replacen(PROXY, "", 1).replace('-', "_"));
+                    let tables = [IDENTITY, COMPANIES, UPSTREAM.0].map(str::to_owned);
+                    self.unknown(name, &at, plain.into_iter().chain(tables));
+                }
+            }
+        }
+    }
+
+    fn upstream(&mut self, table: &DeTable<'_>, origin: &impl Fn(usize) -> Origin) {
+        for (key, value) in table {
+            let known = UPSTREAM.1.iter().find(|(known, _)| known == key.get_ref());
+            let setting = known.and_then(|(_, name)| SETTINGS.iter().find(|is| is.name == *name));
+            match setting {
+                Some(setting) => self.setting(setting, key.get_ref(), value, origin),
+                None => {
+                    let known = UPSTREAM.1.map(|(known, _)| known.to_owned());
+                    let at = origin(key.span().start);
+                    self.unknown(key.get_ref(), &at, known.into_iter());
+                }
+            }
+        }
+    }
+
+    /// The ways of single companies: `[proxy.companies.NAME]`.
+    fn companies(&mut self, table: &DeTable<'_>, origin: &impl Fn(usize) -> Origin) {
+        for (name, value) in table {
+            let at = origin(name.span().start);
+            if !is_company(name.get_ref()) {
+                let message = format!("`{name}` is no company's name");
+                self.mistakes.push(Mistake::new(&at, &message));
+            }
+            let entries = value.get_ref().as_table();
+            let identity = entries.and_then(|entries| entries.get(IDENTITY));
+            let others = entries.into_iter().flatten();
+            for (key, _) in others.filter(|(key, _)| key.get_ref() != IDENTITY) {
+                let at = origin(key.span().start);
+                let known = std::iter::once(IDENTITY.to_owned());
+                self.unknown(key.get_ref(), &at, known);
+            }
+            let Some(value) = identity else {
+                let message = format!("company `{name}` lacks `{IDENTITY}`");
                 self.mistakes.push(Mistake::new(&at, &message));
                 continue;
             };
-            let values = match value.get_ref() {
-                DeValue::Array(items) if setting.repeatable => items.iter().collect(),
-                _ => vec![value],
-            };
-            let mut texts = Vec::new();
-            for value in values {
-                let at = origin(value.span().start);
-                match text_of(value) {
-                    Some(text) => texts.push((text, at)),
-                    None => {
-                        let found = value.get_ref().type_str();
-                        let message = format!("`{key}` cannot be of type {found}");
-                        self.mistakes.push(Mistake::new(&at, &message));
-                    }
+            if let Some(identity) = Identity::read(value, origin, &mut self.mistakes) {
+                self.identities.insert(name.get_ref().to_string(), identity);
+            }
+        }
+    }
+
+    /// One setting of the file.
+    fn setting(
+        &mut self,
+        setting: &Setting,
+        key: &str,
+        value: &Spanned<DeValue<'_>>,
+        origin: &impl Fn(usize) -> Origin,
+    ) {
+        let values = match value.get_ref() {
+            DeValue::Array(items) if setting.repeatable => items.iter().collect(),
+            _ => vec![value],
+        };
+        let mut texts = Vec::new();
+        for value in values {
+            let at = origin(value.span().start);
+            match text_of(value) {
+                Some(text) => texts.push((text, at)),
+                None => {
+                    let found = value.get_ref().type_str();
+                    let message = format!("`{key}` cannot be of type {found}");
+                    self.mistakes.push(Mistake::new(&at, &message));
                 }
             }
-            self.file.push(Given {
-                name: setting.name,
-                values: texts,
-            });
         }
+        self.file.push(Given {
+            name: setting.name,
+            values: texts,
+        });
     }
 }
 
@@ -288,7 +424,7 @@ fn text_of(value: &Spanned<DeValue<'_>>) -> Option<String> {
     }
 }
 
-fn nearest(name: &str, known: impl Iterator<Item = String>) -> Option<String> {
+pub(super) fn nearest(name: &str, known: impl Iterator<Item = String>) -> Option<String> {
     let near = known.map(|known| (strsim::damerau_levenshtein(name, &known), known));
     let (distance, known) = near.min()?;
     (distance <= 2).then_some(known)

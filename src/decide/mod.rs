@@ -11,8 +11,10 @@ pub mod filter;
 mod replay;
 mod resource;
 mod roles;
+mod route;
 pub mod search;
 mod shift;
+mod user;
 mod value;
 mod watch;
 
@@ -22,3 +24,5 @@ pub use explain::{
     Test, explain, trace,
 };
 pub use replay::{FailedTest, replay};
+pub use route::{RouteCheck, Routed, Rule, route};
+pub use user::{User, user_type};

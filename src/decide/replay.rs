@@ -80,7 +80,8 @@ fn failed(snapshot: &Snapshot, test: &ExpectationRow, now: Timestamp) -> Option<
     })
 }
 
-fn properties(snapshot: &Snapshot, node: u32) -> Properties<'_> {
+/// The properties that are stored at a node.
+pub(super) fn properties(snapshot: &Snapshot, node: u32) -> Properties<'_> {
     match snapshot
         .tables
         .nodes

@@ -13,7 +13,7 @@ mod value;
 pub use ids::{
     ActionId, DepartmentId, GroupId, ObjectId, ProjectId, RoleId, ShiftId, TeamId, TypeId, UserId,
 };
-pub use query::{Action, Entity, Query};
+pub use query::{Action, Entity, HttpRequest, Query};
 pub use reason::{Decision, Reason};
 pub use scope::{Scope, ScopeSet};
 pub use time::Timestamp;

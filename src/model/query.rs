@@ -43,3 +43,14 @@ pub struct Action<'a> {
     /// What the request tells of it.
     pub properties: &'a Properties<'a>,
 }
+
+/// An HTTP request, as far as routes look at it.
+#[derive(Clone, Copy, Debug)]
+pub struct HttpRequest<'a> {
+    /// The method, upper case as methods are.
+    pub method: &'a str,
+    /// The host, lower case, without port; `None`: it is not known.
+    pub host: Option<&'a str>,
+    /// The path, decoded: from its first slash on, each segment as it is meant.
+    pub path: &'a str,
+}

@@ -28,6 +28,10 @@ pub enum Reason<'a> {
     },
     /// Allow: the section may be entered.
     Section,
+    /// Allow: a route is open to everybody.
+    Public,
+    /// Allow: a route is open to every active user.
+    Authenticated,
     /// The subject's type means no user, or no user has this id or alias.
     UnknownSubject,
     /// The user is not active.
@@ -57,6 +61,10 @@ pub enum Reason<'a> {
     UnknownRole,
     /// The tested role would allow what the user's own roles do not.
     BeyondOwnRoles,
+    /// No route is about the path of an HTTP request.
+    NoRoute,
+    /// Routes are about the path of an HTTP request, and none about its method.
+    MethodNotAllowed,
     /// What would decide is older than it may be, and the operator wants that to deny.
     PolicyTooOld,
 }
@@ -65,10 +73,12 @@ pub enum Reason<'a> {
 
 impl Reason<'_> {
     /// Every code, in the order of the decision's steps.
-    pub const CODES: [&'static str; 17] = [
+    pub const CODES: [&'static str; 21] = [
         "granted",
         "via",
         "section",
+        "public",
+        "authenticated",
         "unknown_subject",
         "inactive_subject",
         "unknown_resource_type",
@@ -82,8 +92,14 @@ impl Reason<'_> {
         "test_role_not_allowed",
         "unknown_role",
         "beyond_own_roles",
+        "no_route",
+        "method_not_allowed",
         "policy_too_old",
     ];
+
+    /// Those that only routes give, and no check.
+    pub const OF_ROUTES: [&'static str; 4] =
+        ["public", "authenticated", "no_route", "method_not_allowed"];
 
     /// The code without what follows its colon.
     #[must_use]
@@ -102,20 +118,24 @@ impl Reason<'_> {
             Self::Granted => 0,
             Self::Via { .. } => 1,
             Self::Section => 2,
-            Self::UnknownSubject => 3,
-            Self::InactiveSubject => 4,
-            Self::UnknownResourceType => 5,
-            Self::UnknownAction => 6,
-            Self::UnknownResource => 7,
-            Self::DeniedByRole => 8,
-            Self::OutsideProjects => 9,
-            Self::NoGrant => 10,
-            Self::OutOfScope => 11,
-            Self::Requires { .. } => 12,
-            Self::TestRoleNotAllowed => 13,
-            Self::UnknownRole => 14,
-            Self::BeyondOwnRoles => 15,
-            Self::PolicyTooOld => 16,
+            Self::Public => 3,
+            Self::Authenticated => 4,
+            Self::UnknownSubject => 5,
+            Self::InactiveSubject => 6,
+            Self::UnknownResourceType => 7,
+            Self::UnknownAction => 8,
+            Self::UnknownResource => 9,
+            Self::DeniedByRole => 10,
+            Self::OutsideProjects => 11,
+            Self::NoGrant => 12,
+            Self::OutOfScope => 13,
+            Self::Requires { .. } => 14,
+            Self::TestRoleNotAllowed => 15,
+            Self::UnknownRole => 16,
+            Self::BeyondOwnRoles => 17,
+            Self::NoRoute => 18,
+            Self::MethodNotAllowed => 19,
+            Self::PolicyTooOld => 20,
         }
     }
 
@@ -124,7 +144,11 @@ impl Reason<'_> {
     #[must_use]
     pub const fn decision(&self) -> Decision {
         match self {
-            Self::Granted | Self::Via { .. } | Self::Section => Decision::Allow,
+            Self::Granted
+            | Self::Via { .. }
+            | Self::Section
+            | Self::Public
+            | Self::Authenticated => Decision::Allow,
             Self::UnknownSubject
             | Self::InactiveSubject
             | Self::UnknownResourceType
@@ -138,6 +162,8 @@ impl Reason<'_> {
             | Self::TestRoleNotAllowed
             | Self::UnknownRole
             | Self::BeyondOwnRoles
+            | Self::NoRoute
+            | Self::MethodNotAllowed
             | Self::PolicyTooOld => Decision::Deny,
         }
     }
@@ -186,9 +212,9 @@ mod tests {
 
     #[test]
     fn ordinals_and_codes_go_together() {
-        let last = Reason::BeyondOwnRoles;
+        let last = Reason::MethodNotAllowed;
         assert_eq!(last.ordinal() + 1, Reason::CODES.len());
-        assert_eq!(last.code(), "beyond_own_roles");
+        assert_eq!(last.code(), "method_not_allowed");
         assert_eq!(Reason::OutsideProjects.code(), "outside_projects");
         assert_eq!(
             Reason::Requires { action: "view" }.to_string(),

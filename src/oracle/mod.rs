@@ -12,6 +12,7 @@
 //! | `facts.rs` | the facts of a resource and of a user |
 //! | `names.rs` | whom and what names mean |
 //! | `condition.rs` | conditions, three-valued |
+//! | `routes.rs` | which line is about an HTTP request |
 //! | `shift.rs` | whether a user is on shift |
 //!
 //! Where the model is silent, the doc comments of these files say what was chosen ("Choice:").
@@ -26,7 +27,9 @@ mod condition;
 mod facts;
 mod names;
 mod roles;
+mod routes;
 mod shift;
 mod steps;
 
+pub use routes::{Routed, route};
 pub use steps::check;

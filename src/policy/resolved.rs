@@ -459,13 +459,13 @@ pub struct Project {
 }
 
 /// An HTTP request as a check, for reverse proxies.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Route {
     /// Methods it speaks of, upper case; empty: all.
     pub methods: Vec<String>,
     /// The host, lower case, without port; `None`: any.
     pub host: Option<String>,
-    /// The path's segments.
+    /// The path's segments; none: the root. A slash at the end makes none.
     pub path: Vec<Segment>,
     /// Who may pass.
     pub rule: RouteRule,
@@ -480,7 +480,7 @@ pub enum Segment {
     Literal(String),
     /// `{name}`: one segment, not empty.
     Capture(String),
-    /// `{*name}`: all that follows; the last segment only.
+    /// `{*name}`: all that follows, which may be nothing; the last segment only.
     Rest(String),
 }
 

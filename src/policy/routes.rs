@@ -20,6 +20,8 @@ const ROUTE: &[&str] = &[
     "allow",
     "check",
 ];
+/// Segments of a route's path.
+const SEGMENTS_MAX: usize = 64;
 const CHECK: &[&str] = &["type", "action", "id", "section", "properties"];
 
 impl<'t> World<'t> {
@@ -183,7 +185,19 @@ fn path(sink: &Sink<'_>, word: Word<'_>) -> Option<Vec<Segment>> {
         return None;
     };
     let mut segments: Vec<Segment> = Vec::new();
+    // One slash at the end says nothing: many applications take a path for the same with it.
+    let rest = rest.strip_suffix('/').unwrap_or(rest);
+    if rest.is_empty() {
+        return Some(segments);
+    }
     let count = rest.split('/').count();
+    if count > SEGMENTS_MAX {
+        bad(
+            "has more than 64 segments",
+            "end it earlier with `{*rest}`, which takes all that follows",
+        );
+        return None;
+    }
     for (position, text) in rest.split('/').enumerate() {
         let last = position + 1 == count;
         let segment = match segment(text, last) {
@@ -208,7 +222,7 @@ fn path(sink: &Sink<'_>, word: Word<'_>) -> Option<Vec<Segment>> {
 
 /// One segment, or what is wrong with it and what to do.
 fn segment(text: &str, last: bool) -> Result<Segment, (&'static str, &'static str)> {
-    if text.is_empty() && !last {
+    if text.is_empty() {
         return Err(("has an empty segment", "write one slash between segments"));
     }
     if matches!(text, "." | "..") {
@@ -267,7 +281,7 @@ fn segment(text: &str, last: bool) -> Result<Segment, (&'static str, &'static st
 
 impl Segment {
     /// The name of what it captures.
-    fn capture(&self) -> Option<&str> {
+    pub(crate) fn capture(&self) -> Option<&str> {
         match self {
             Self::Literal(_) => None,
             Self::Capture(name) | Self::Rest(name) => Some(name),

@@ -18,6 +18,9 @@ use super::stream::Stream;
 use crate::access::{Access, Admitted, NotAdmitted, Peer, Right, TlsFor, Token, Wanted};
 use crate::telemetry::{Api, CallerRefused, Code, Handshake, Metrics};
 
+/// Where a proxy's own token stands.
+pub(super) static PROXY_TOKEN: HeaderName = HeaderName::from_static("callgate-token");
+
 /// A request that may come in.
 pub(super) struct Entry {
     /// The company that is meant, where the caller is bound and the path leaves it out: what comes
@@ -49,10 +52,14 @@ pub(super) async fn enter(
     listener: TlsFor,
     pace: &Pace,
 ) -> Option<(Stream, Peer)> {
+    let address = match &stream {
+        Stream::Tcp(stream) => stream.peer_addr().ok().map(|address| address.ip()),
+        Stream::Unix(_) | Stream::Tls(_) => None,
+    };
     let (stream, access) = match (stream, access) {
         (Stream::Tcp(stream), Some(access)) if access.has_tls() => (stream, access),
         (stream @ Stream::Unix(_), _) => return Some((stream, Peer::unix())),
-        (stream, _) => return Some((stream, Peer::default())),
+        (stream, _) => return Some((stream, Peer::default().from_address(address))),
     };
     let generation = access.generation();
     let config = access.tls(listener)?;
@@ -65,7 +72,7 @@ pub(super) async fn enter(
         Some(Ok(stream)) => {
             metrics.handshake(Handshake::Done);
             let peer = Peer::tls(stream.get_ref().1.peer_certificates(), generation);
-            Some((Stream::Tls(Box::new(stream)), peer))
+            Some((Stream::Tls(Box::new(stream)), peer.from_address(address)))
         }
         Some(Err(error)) => {
             metrics.handshake(Handshake::Failed);
@@ -135,10 +142,11 @@ fn ask(
     admitted.map_err(|why| Refused::new(access, metrics, &why))
 }
 
-/// Where the caller's own token stands. The interfaces of proxies must name another header here:
-/// there, `Authorization` is the end user's.
+/// Where the caller's own token stands. A proxy has a header of its own for it: `Authorization` is
+/// the end user's there.
 fn credential_header(api: Api) -> &'static HeaderName {
     match api {
+        Api::ProxyAuth | Api::ProxyEnvoy => &PROXY_TOKEN,
         Api::Evaluation
         | Api::Evaluations
         | Api::SearchSubject
@@ -153,7 +161,7 @@ fn credential_header(api: Api) -> &'static HeaderName {
 
 const fn right(api: Api) -> Option<Right> {
     match api {
-        Api::Evaluation => Some(Right::Decide),
+        Api::Evaluation | Api::ProxyAuth | Api::ProxyEnvoy => Some(Right::Decide),
         Api::Evaluations => Some(Right::Batch),
         Api::SearchSubject | Api::SearchResource | Api::SearchAction => Some(Right::Search),
         Api::Explain => Some(Right::Explain),
@@ -162,7 +170,8 @@ const fn right(api: Api) -> Option<Right> {
     }
 }
 
-/// A bearer token. Another scheme says nothing to us, and is as good as none.
+/// A bearer token. Another scheme says nothing to us, and is as good as none. A proxy's token stands
+/// alone.
 fn token<'r>(headers: &'r HeaderMap, header: &HeaderName) -> Token<'r> {
     const SCHEME: &[u8] = b"bearer ";
     let mut values = headers.get_all(header).iter();
@@ -170,6 +179,12 @@ fn token<'r>(headers: &'r HeaderMap, header: &HeaderName) -> Token<'r> {
         return Token::Several;
     };
     let value = value.map_or(&[][..], hyper::header::HeaderValue::as_bytes);
+    if *header == PROXY_TOKEN {
+        return match value.trim_ascii() {
+            b"" => Token::None,
+            token => Token::One(token),
+        };
+    }
     match value.split_at_checked(SCHEME.len()) {
         Some((scheme, token)) if scheme.eq_ignore_ascii_case(SCHEME) => {
             Token::One(token.trim_ascii())

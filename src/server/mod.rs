@@ -6,7 +6,7 @@
 //! runtime, and nothing but decisions runs on a worker: what takes longer runs on the `pool`.
 //!
 //! A request's way: `worker` (limits, counts) → `routes` → `door` (who asks) → `authzen` (body) → `desk` (one
-//! look at the company's snapshot, decision) → `respond`.
+//! look at the company's snapshot, decision) → `respond`. A proxy's goes from `door` to `proxy`.
 
 mod acceptor;
 mod admin;
@@ -29,6 +29,7 @@ mod listener;
 mod pace;
 mod page;
 mod pool;
+pub mod proxy;
 mod readiness;
 mod reload;
 mod respond;
@@ -59,7 +60,8 @@ pub use routes::{INTERFACES, Interface};
 
 use crate::access::Access;
 use crate::companies::Companies;
-use crate::config::{Freshness, Limits, PublicUrl};
+use crate::config::{Freshness, Limits, Proxy, PublicUrl};
+use crate::identity::Identities;
 use crate::journal::Journal;
 use crate::telemetry::{Metrics, Spans};
 
@@ -76,6 +78,10 @@ pub struct Server {
     pub access: Option<Arc<Access>>,
     /// Under which URL callers see it.
     pub public_url: Option<PublicUrl>,
+    /// Reverse proxies, and what they are told.
+    pub proxy: Proxy,
+    /// Who the users behind them are.
+    pub identities: Arc<Identities>,
     /// Where decisions are logged, if anywhere; it has a pen for each thread that decides.
     pub journal: Option<Arc<Journal>>,
     /// Where spans of requests are noted, if anywhere; it has a tracer for each worker.
@@ -110,6 +116,7 @@ struct Shared {
     default_company: Option<String>,
     access: Option<Arc<Access>>,
     public_url: Option<PublicUrl>,
+    gate: proxy::gate::Gate,
     page_key: page::Key,
     journal: Option<Arc<Journal>>,
     spans: Option<Arc<Spans>>,
@@ -142,6 +149,7 @@ impl Server {
             default_company: self.default_company,
             access: self.access,
             public_url: self.public_url,
+            gate: proxy::gate::Gate::new(self.proxy, self.identities),
             page_key: page::Key::random()?,
             journal: self.journal,
             spans: self.spans,
@@ -204,15 +212,18 @@ impl Server {
 #[cfg(test)]
 impl Shared {
     fn for_test(companies: Companies) -> Self {
+        let metrics = Arc::new(Metrics::new(1, 1, []));
+        let identities = Identities::start(None, [].into(), &metrics, STUCK_TIME);
         Self {
             companies: Arc::new(companies),
             default_company: None,
             access: None,
             public_url: None,
+            gate: proxy::gate::Gate::new(Proxy::default(), identities.unwrap()),
             page_key: page::Key::random().unwrap(),
             journal: None,
             spans: None,
-            metrics: Arc::new(Metrics::new(1, 1, [])),
+            metrics,
             readiness: Arc::default(),
             freshness: Freshness::default(),
             shadow: None,

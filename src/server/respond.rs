@@ -14,6 +14,8 @@ use hyper::{Response, StatusCode};
 use serde::Serialize;
 
 use super::explanation;
+use super::proxy::decision::{Allowed, Denied};
+use crate::config::UpstreamHeaders;
 use crate::decide::Explanation;
 use crate::telemetry::{Code, Limit};
 
@@ -24,6 +26,7 @@ const REVISION: HeaderName = HeaderName::from_static("callgate-revision");
 pub(super) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
 const CACHEABLE: HeaderValue = HeaderValue::from_static("max-age=3600");
+const NOT_CACHEABLE: HeaderValue = HeaderValue::from_static("no-store");
 const CLOSE: HeaderValue = HeaderValue::from_static("close");
 
 // Proxies compare these byte by byte.
@@ -40,12 +43,32 @@ pub(super) struct Answer {
     pub(super) code: Code,
     body: Bytes,
     revision: Option<HeaderValue>,
-    allow: Option<&'static str>,
-    challenge: Option<&'static str>,
+    advice: Option<Advice>,
     /// The limit that stood in the way, for its count.
     pub(super) limit: Option<Limit>,
     close: bool,
-    cacheable: bool,
+    caching: Caching,
+    /// What a proxy is to tell its application: user, roles, company.
+    told: Option<Box<[(HeaderName, HeaderValue); 3]>>,
+}
+
+/// What would help, in the header of that name.
+#[derive(Clone, Copy, Debug)]
+enum Advice {
+    /// The methods that are allowed.
+    Allow(&'static str),
+    /// How to prove who asks.
+    Challenge(&'static str),
+}
+
+/// What is said of keeping an answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Caching {
+    Unsaid,
+    /// It stays as it is for a while.
+    Allowed,
+    /// It is of this request alone.
+    Forbidden,
 }
 
 /// Why a request gets no decision.
@@ -204,7 +227,34 @@ impl Answer {
     /// What stays as it is until somebody sets it otherwise.
     pub(super) const fn cacheable(body: Bytes) -> Self {
         let mut answer = Self::ok(body);
-        answer.cacheable = true;
+        answer.caching = Caching::Allowed;
+        answer
+    }
+
+    /// A proxy's request may pass, and its application is told whose it is.
+    pub(super) fn passed(names: &UpstreamHeaders, allowed: Allowed) -> Self {
+        let mut answer = Self::ok(Bytes::new());
+        answer.caching = Caching::Forbidden;
+        answer.revision = Some(allowed.revision);
+        answer.told = Some(Box::new([
+            (names.user.clone(), allowed.user),
+            (names.roles.clone(), allowed.roles),
+            (names.company.clone(), allowed.company),
+        ]));
+        answer
+    }
+
+    /// A proxy's request may not pass. Why is the operator's affair: many proxies show the answer
+    /// to their client.
+    pub(super) fn stopped(denied: Denied) -> Self {
+        let mut answer = Self::ok(Bytes::new());
+        answer.code = match denied.challenge {
+            Some(_) => Code::Unauthorized,
+            None => Code::Forbidden,
+        };
+        answer.caching = Caching::Forbidden;
+        answer.revision = denied.revision;
+        answer.advice = denied.challenge.map(Advice::Challenge);
         answer
     }
 
@@ -224,11 +274,11 @@ impl Answer {
                 },
             }),
             revision: None,
-            allow: None,
-            challenge: None,
+            advice: None,
             limit: refusal.code.limit(),
             close: false,
-            cacheable: false,
+            caching: Caching::Unsaid,
+            told: None,
         }
     }
 
@@ -240,13 +290,13 @@ impl Answer {
 
     /// The same, naming the one method allowed.
     pub(super) const fn allowing(mut self, method: &'static str) -> Self {
-        self.allow = Some(method);
+        self.advice = Some(Advice::Allow(method));
         self
     }
 
     /// The same, telling how to prove who asks.
-    pub(super) const fn challenging(mut self, challenge: Option<&'static str>) -> Self {
-        self.challenge = challenge;
+    pub(super) fn challenging(mut self, challenge: Option<&'static str>) -> Self {
+        self.advice = challenge.map(Advice::Challenge);
         self
     }
 
@@ -261,35 +311,44 @@ impl Answer {
             code: Code::Ok,
             body,
             revision: None,
-            allow: None,
-            challenge: None,
+            advice: None,
             limit: None,
             close: false,
-            cacheable: false,
+            caching: Caching::Unsaid,
+            told: None,
         }
     }
 
     /// The answer as HTTP.
     pub(super) fn into_response(self, request_id: HeaderValue) -> Response<AnswerBody> {
+        let is_json = !self.body.is_empty();
         let mut response = Response::new(Full::new(self.body));
         *response.status_mut() = status(self.code);
-        let mut headers = HeaderMap::with_capacity(4);
-        headers.insert(CONTENT_TYPE, JSON);
+        let mut headers = HeaderMap::with_capacity(if self.told.is_some() { 8 } else { 4 });
+        if is_json {
+            headers.insert(CONTENT_TYPE, JSON);
+        }
         headers.insert(REQUEST_ID, request_id);
         if let Some(revision) = self.revision {
             headers.insert(REVISION, revision);
         }
-        if let Some(allow) = self.allow {
-            headers.insert(ALLOW, HeaderValue::from_static(allow));
-        }
-        if let Some(challenge) = self.challenge {
-            headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static(challenge));
+        if let Some(advice) = self.advice {
+            let (name, value) = match advice {
+                Advice::Allow(methods) => (ALLOW, methods),
+                Advice::Challenge(challenge) => (WWW_AUTHENTICATE, challenge),
+            };
+            headers.insert(name, HeaderValue::from_static(value));
         }
         if self.code == Code::Unavailable {
             headers.insert(RETRY_AFTER, RETRY_SECONDS);
         }
-        if self.cacheable {
-            headers.insert(CACHE_CONTROL, CACHEABLE);
+        match self.caching {
+            Caching::Unsaid => {}
+            Caching::Allowed => drop(headers.insert(CACHE_CONTROL, CACHEABLE)),
+            Caching::Forbidden => drop(headers.insert(CACHE_CONTROL, NOT_CACHEABLE)),
+        }
+        for (name, value) in self.told.into_iter().flat_map(|told| *told) {
+            headers.insert(name, value);
         }
         if self.close {
             headers.insert(CONNECTION, CLOSE);

@@ -37,13 +37,14 @@ impl Interface {
     pub fn templates(&self) -> Vec<String> {
         match self.api {
             Api::Metadata => vec![self.path.to_owned(), format!("{}/{{company}}", self.path)],
+            Api::ProxyEnvoy => vec![format!("/{{company}}{}/{{path}}", self.path)],
             _ => vec![format!("/{{company}}{}", self.path)],
         }
     }
 }
 
 /// Every interface of the decision listener.
-pub static INTERFACES: [Interface; 8] = [
+pub static INTERFACES: [Interface; 10] = [
     posted(Api::Evaluation, "/access/v1/evaluation"),
     posted(Api::Evaluations, "/access/v1/evaluations"),
     posted(Api::SearchSubject, "/access/v1/search/subject"),
@@ -51,6 +52,8 @@ pub static INTERFACES: [Interface; 8] = [
     posted(Api::SearchAction, "/access/v1/search/action"),
     posted(Api::Explain, "/v1/explain"),
     FILTER,
+    proxied(Api::ProxyAuth, "/proxy/auth"),
+    proxied(Api::ProxyEnvoy, "/proxy/envoy"),
     METADATA,
 ];
 
@@ -105,6 +108,17 @@ const fn posted(api: Api, path: &'static str) -> Interface {
     }
 }
 
+/// Any method: a proxy sends GET, HEAD, or that of the request which it asks about. These are those
+/// that can be named in a document.
+const fn proxied(api: Api, path: &'static str) -> Interface {
+    Interface {
+        api,
+        path,
+        methods: "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS, TRACE",
+        codes: &[Code::Ok, Code::Unauthorized, Code::Forbidden],
+    }
+}
+
 /// Finds the route, or the interface that is missed and its answer. The path is compared as it
 /// stands: nothing in it is decoded or put right.
 pub(super) fn route<'p>(method: &Method, path: &'p str) -> Result<Route<'p>, (Api, Answer)> {
@@ -112,10 +126,14 @@ pub(super) fn route<'p>(method: &Method, path: &'p str) -> Result<Route<'p>, (Ap
         Some(rest) if rest.is_empty() || rest.starts_with('/') => (Some(&METADATA), None, rest),
         _ => {
             let (company, path) = split_company(path);
-            let found = INTERFACES
-                .iter()
-                .find(|interface| interface.path == path && interface.api != Api::Metadata);
-            (found, company, "")
+            let found = INTERFACES.iter().find_map(|interface| match interface.api {
+                Api::Metadata => None,
+                // What follows is the path of another request: it may be anything.
+                Api::ProxyEnvoy => Some((interface, path.strip_prefix(interface.path)?)),
+                _ => (interface.path == path).then_some((interface, "")),
+            });
+            let rest = found.map_or("", |(_, rest)| rest);
+            (found.map(|(interface, _)| interface), company, rest)
         }
     };
     let Some(interface) = interface else {
@@ -124,10 +142,8 @@ pub(super) fn route<'p>(method: &Method, path: &'p str) -> Result<Route<'p>, (Ap
         return Err((Api::Unrouted, refusal.into()));
     };
     let (api, methods) = (interface.api, interface.methods);
-    if methods
-        .split(", ")
-        .any(|allowed| allowed == method.as_str())
-    {
+    let mut allowed = methods.split(", ");
+    if api.is_of_proxies() || allowed.any(|allowed| allowed == method.as_str()) {
         return Ok(Route { api, company, rest });
     }
     let message = format!("this path takes {methods} alone");
@@ -139,7 +155,9 @@ pub(super) fn route<'p>(method: &Method, path: &'p str) -> Result<Route<'p>, (Ap
 /// Whether the table above knows of the answer: else what is written of the interface is wrong.
 pub(super) fn is_foreseen(api: Api, code: Code) -> bool {
     let found = INTERFACES.iter().find(|interface| interface.api == api);
-    code == Code::MethodNotAllowed || found.is_none_or(|interface| interface.codes.contains(&code))
+    let any_method = api.is_of_proxies();
+    (code == Code::MethodNotAllowed && !any_method)
+        || found.is_none_or(|interface| interface.codes.contains(&code))
 }
 
 /// The company that a path begins with, and what follows. A company is never named `access`,

@@ -25,13 +25,14 @@ use super::door::Entry;
 use super::evaluation::Sought;
 use super::pace::{Pace, Paces, TICK};
 use super::pool::Pool;
+use super::proxy::gate::Gate;
 use super::respond::{Answer, AnswerBody, REQUEST_ID, Refusal, RefusalCode};
 use super::routes::{is_foreseen, route};
 use super::stream::Detached;
 use super::trail::{Trail, trace_parent};
-use super::{Shared, Stage, authzen, batch, body, discovery, door, filter, search};
+use super::{Shared, Stage, authzen, batch, body, discovery, door, filter, proxy, search};
 use crate::access::{Access, Peer, TlsFor};
-use crate::telemetry::{Api, Code, Limit, Tracer};
+use crate::telemetry::{Api, Code, Limit, ProxyRefused, Tracer};
 
 /// Connections on their way to a worker.
 const HANDOVER: usize = 1024;
@@ -244,12 +245,18 @@ impl Worker {
         body: &mut Incoming,
     ) -> (Api, Answer) {
         let most = self.shared.limits.header_bytes_max;
+        let route = route(&head.method, head.uri.path());
+        // To a proxy everything that is no allow is a deny, and an error of ours might be none.
+        let proxied = route.as_ref().ok().map(|route| route.api);
+        let proxied = proxied.filter(|api| api.is_of_proxies());
         if head_bytes(head) > most {
+            if let Some(api) = proxied {
+                return (api, proxy::http::refused(self, ProxyRefused::HeadTooLarge));
+            }
             let message = format!("the head is larger than {most} bytes");
             let (status, code) = (Code::HeadTooLarge, RefusalCode::HeadTooLarge);
             return (Api::Unrouted, Refusal::new(status, code, message).into());
         }
-        let route = route(&head.method, head.uri.path());
         let entry = match &self.guard {
             None => Entry::OPEN,
             Some(access) => {
@@ -257,6 +264,10 @@ impl Worker {
                 match door::admit(access, desk, peer, &head.headers, found) {
                     Ok(entry) => entry,
                     Err(refused) => {
+                        if let Some(api) = proxied {
+                            tracing::debug!(refused.message, "a proxy may not ask");
+                            return (api, proxy::http::refused(self, ProxyRefused::Caller));
+                        }
                         let api = route.map_or_else(|(api, _)| api, |route| route.api);
                         return (api, refused.into());
                     }
@@ -283,6 +294,10 @@ impl Worker {
             }
             Api::SearchAction => {
                 search::search(self, trail, Sought::Action, company, headers, body).await
+            }
+            Api::ProxyAuth | Api::ProxyEnvoy => {
+                let (trail, caller) = (trail.as_ref(), entry.caller.as_deref());
+                proxy::http::answer(self, trail, peer, caller, company, &route, head)
             }
             Api::Metadata => discovery::metadata(&self.desk, route.rest),
             Api::Explain => authzen::explain(self, trail, company, headers, body).await,
@@ -312,6 +327,10 @@ impl Worker {
 
     pub(super) const fn desk(&self) -> &Desk {
         &self.desk
+    }
+
+    pub(super) fn gate(&self) -> &Gate {
+        &self.shared.gate
     }
 
     pub(super) const fn pool(&self) -> &Pool {

@@ -71,6 +71,11 @@ tables::rows! {
         /// Stretch of `origin_texts`.
         name: Span,
     }
+    /// Where a route stands.
+    RouteOriginRow {
+        file: u32,
+        line: u32,
+    }
     /// What stands once; one row.
     OriginsRow {
         /// The file of the users.
@@ -102,20 +107,22 @@ pub(crate) const GIVEN_TEAM: u32 = 2;
 tables::tables! {
     /// The tables of origins, numbered on from those that decide.
     Origins;
-    33 origins: OriginsRow,
-    34 origin_texts: u8,
-    35 origin_lists: u32,
-    36 files: FileRow,
-    37 role_origins: RoleOriginRow,
-    38 said: SaidRow,
-    39 given: GivenRow,
-    40 user_origins: UserOriginRow,
-    41 project_origins: ProjectOriginRow,
-    42 team_origins: TeamOriginRow,
+    38 origins: OriginsRow,
+    39 origin_texts: u8,
+    40 origin_lists: u32,
+    41 files: FileRow,
+    42 role_origins: RoleOriginRow,
+    43 said: SaidRow,
+    44 given: GivenRow,
+    45 user_origins: UserOriginRow,
+    46 project_origins: ProjectOriginRow,
+    47 team_origins: TeamOriginRow,
     /// For each permission the scopes that the action offers.
-    43 offered: u8,
+    48 offered: u8,
     /// For each group 1: it has a shift.
-    44 group_shifts: u8,
+    49 group_shifts: u8,
+    /// For each line of `route_lines` where it stands.
+    50 route_origins: RouteOriginRow,
 }
 
 /// A line of a file.
@@ -213,6 +220,13 @@ impl Snapshot {
     pub(crate) fn offered(&self, permission: u32) -> ScopeSet {
         let bits = self.origins.offered.get(permission as usize);
         bits.map_or(ScopeSet::EMPTY, |&bits| ScopeSet::from_bits(bits))
+    }
+
+    /// Where a route stands, by its line of `route_lines`.
+    pub(crate) fn route_line(&self, line: u32) -> Option<Line> {
+        let row = self.origins.route_origins.get(line as usize)?;
+        let RouteOriginRow { file, line } = *row;
+        Some(Line { file, line })
     }
 
     pub(crate) fn group_has_shift(&self, group: u32) -> bool {

@@ -304,7 +304,67 @@ rows! {
         reason: u32,
         reserved: u32,
     }
+    /// The routes of one host. Sorted by host; those for any host stand last.
+    RouteHostRow {
+        /// Text, or none: any host.
+        host: u32,
+        /// The node of the root `/`.
+        node: u32,
+    }
+    /// A path so far: what may follow, and the lines for those that end here.
+    RouteNodeRow {
+        /// Stretch of `route_edges`, sorted by segment.
+        literals: Span,
+        /// The node behind any one segment, or none.
+        capture: u32,
+        /// The node for all that follows, nothing too; or none.
+        rest: u32,
+        /// Stretch of `route_lines`.
+        lines: Span,
+    }
+    /// A segment that stands as such, and what is behind it.
+    RouteEdgeRow {
+        /// Text.
+        segment: u32,
+        node: u32,
+    }
+    /// Who may pass, of the requests that end at a node.
+    RouteLineRow {
+        /// List of the methods' texts, sorted; empty: all methods.
+        methods: u32,
+        /// One of the `ROUTE_…` numbers.
+        rule: u32,
+        /// Of a check the permission, else none.
+        permission: u32,
+        /// 1: a section check.
+        section: u32,
+        /// Of a check of a resource, its id: stretch of `route_parts`.
+        id: Span,
+        /// Node of the constant properties, or none.
+        properties: u32,
+    }
+    /// A part of an id that is made of a path.
+    RoutePartRow {
+        /// One of the `PART_…` numbers.
+        tag: u32,
+        /// A text, or the position of a segment from 0.
+        value: u32,
+    }
 }
+
+/// Everybody.
+pub(crate) const ROUTE_PUBLIC: u32 = 0;
+/// Every user who is active.
+pub(crate) const ROUTE_AUTHENTICATED: u32 = 1;
+/// Who may, by the permission.
+pub(crate) const ROUTE_CHECK: u32 = 2;
+
+/// A text as it stands.
+pub(crate) const PART_TEXT: u32 = 0;
+/// One segment of the path.
+pub(crate) const PART_SEGMENT: u32 = 1;
+/// A segment and all that follow.
+pub(crate) const PART_REST: u32 = 2;
 
 pub(crate) const REGISTRY_OPEN: u32 = 0;
 pub(crate) const REGISTRY_OBJECTS: u32 = 1;
@@ -482,4 +542,9 @@ tables! {
     30 days_off: i32,
     31 offsets: OffsetRow,
     32 expectations: ExpectationRow,
+    33 route_hosts: RouteHostRow,
+    34 route_nodes: RouteNodeRow,
+    35 route_edges: RouteEdgeRow,
+    36 route_lines: RouteLineRow,
+    37 route_parts: RoutePartRow,
 }

@@ -17,6 +17,10 @@ pub enum Api {
     Explain,
     /// `/{company}/v1/filter`
     Filter,
+    /// `/{company}/proxy/auth`
+    ProxyAuth,
+    /// `/{company}/proxy/envoy/…`
+    ProxyEnvoy,
     /// `/.well-known/authzen-configuration`
     Metadata,
     /// No path of ours.
@@ -120,7 +124,7 @@ pub enum Limit {
 
 impl Api {
     /// All of them, in the order of their positions.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 11] = [
         Self::Evaluation,
         Self::Evaluations,
         Self::SearchSubject,
@@ -128,6 +132,8 @@ impl Api {
         Self::SearchAction,
         Self::Explain,
         Self::Filter,
+        Self::ProxyAuth,
+        Self::ProxyEnvoy,
         Self::Metadata,
         Self::Unrouted,
     ];
@@ -143,16 +149,28 @@ impl Api {
             Self::SearchAction => "search_action",
             Self::Explain => "explain",
             Self::Filter => "filter",
+            Self::ProxyAuth => "proxy_auth",
+            Self::ProxyEnvoy => "proxy_envoy",
             Self::Metadata => "metadata",
             Self::Unrouted => "none",
         }
+    }
+
+    /// Whether whoever asks is a reverse proxy, to which everything but an allow is a deny.
+    #[must_use]
+    pub const fn is_of_proxies(self) -> bool {
+        matches!(self, Self::ProxyAuth | Self::ProxyEnvoy)
     }
 
     /// Whether requests of this kind are decisions.
     #[must_use]
     pub const fn decides(self) -> bool {
         match self {
-            Self::Evaluation | Self::Evaluations | Self::Explain => true,
+            Self::Evaluation
+            | Self::Evaluations
+            | Self::Explain
+            | Self::ProxyAuth
+            | Self::ProxyEnvoy => true,
             Self::SearchSubject
             | Self::SearchResource
             | Self::SearchAction

@@ -10,7 +10,9 @@ use prometheus::{TextEncoder, proto};
 
 use super::callers::CallerMetrics;
 use super::family::{counter, gauge, histogram};
+use super::identity::IdentityMetrics;
 use super::labels::{Api, CallerRefused, Code, CredentialFile, Handshake, Limit};
+use super::proxies::{ProxyMetrics, ProxyRefused};
 use super::shard::{DECISION_BUCKETS, Histogram, REQUEST_BUCKETS, Shard};
 use crate::model::{Decision, Reason};
 
@@ -42,6 +44,8 @@ pub struct Metrics {
     connections_refused: AtomicU64,
     limits: [AtomicU64; Limit::ALL.len()],
     callers: CallerMetrics,
+    proxies: ProxyMetrics,
+    identity: IdentityMetrics,
     process: ProcessCollector,
 }
 
@@ -71,6 +75,8 @@ impl Metrics {
             connections_refused: AtomicU64::new(0),
             limits: Default::default(),
             callers: CallerMetrics::default(),
+            proxies: ProxyMetrics::default(),
+            identity: IdentityMetrics::default(),
             process: ProcessCollector::for_self(),
         }
     }
@@ -133,6 +139,11 @@ impl Metrics {
         self.callers.refused(why);
     }
 
+    /// A proxy's question was denied without a decision.
+    pub fn proxy_refused(&self, why: ProxyRefused) {
+        self.proxies.refused(why);
+    }
+
     /// A TLS handshake came to its end.
     pub fn handshake(&self, result: Handshake) {
         self.callers.handshake(result);
@@ -146,6 +157,16 @@ impl Metrics {
     /// A certificate is in use that ends then, in seconds since 1970.
     pub fn certificate_expires(&self, not_after: i64) {
         self.callers.expires(not_after);
+    }
+
+    /// The signature of an end user's token was checked, or what it says: whether it is good.
+    pub fn token_checked(&self, good: bool) {
+        self.identity.token_checked(good);
+    }
+
+    /// A changed key set was tried: whether it is in use now.
+    pub fn keys_loaded(&self, used: bool) {
+        self.identity.keys_loaded(used);
     }
 
     /// Everything, and what other parts of the process count, in the Prometheus text format 0.0.4.
@@ -183,6 +204,8 @@ impl Metrics {
         families.push(self.limits());
         families.extend(self.loads());
         families.extend(self.callers.families());
+        families.push(self.proxies.family());
+        families.extend(self.identity.families());
         families.extend(self.process.collect());
         families
     }
@@ -318,10 +341,10 @@ impl Metrics {
     }
 }
 
-/// The decision that the reason at this position of [`Reason::CODES`] stands for: the first three
+/// The decision that the reason at this position of [`Reason::CODES`] stands for: the first five
 /// allow, as the test below holds to.
 fn decision_of(reason: usize) -> Decision {
-    if reason < 3 {
+    if reason < 5 {
         Decision::Allow
     } else {
         Decision::Deny
@@ -333,12 +356,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_first_three_reasons_allow_and_no_other() {
+    fn the_first_five_reasons_allow_and_no_other() {
         let (kind, action) = ("deal", "view");
         let reasons = [
             Reason::Granted,
             Reason::Via { kind, action },
             Reason::Section,
+            Reason::Public,
+            Reason::Authenticated,
             Reason::UnknownSubject,
             Reason::InactiveSubject,
             Reason::UnknownResourceType,
@@ -352,6 +377,8 @@ mod tests {
             Reason::TestRoleNotAllowed,
             Reason::UnknownRole,
             Reason::BeyondOwnRoles,
+            Reason::NoRoute,
+            Reason::MethodNotAllowed,
             Reason::PolicyTooOld,
         ];
         for reason in reasons {

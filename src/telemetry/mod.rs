@@ -2,11 +2,13 @@
 
 mod callers;
 mod family;
+mod identity;
 mod labels;
 mod log;
 mod metrics;
 #[cfg(feature = "otlp")]
 mod otlp;
+mod proxies;
 mod shard;
 mod spans;
 mod trace;
@@ -15,6 +17,7 @@ pub use family::{counter, gauge, histogram};
 pub use labels::{Api, CallerRefused, Code, CredentialFile, Handshake, Limit};
 pub use log::init as init_log;
 pub use metrics::Metrics;
+pub use proxies::ProxyRefused;
 pub use shard::Shard;
 pub use spans::{Begun, Spans, Tracer};
 pub use trace::TraceParent;

@@ -44,6 +44,8 @@ mod filter;
 mod fixture;
 #[path = "../generate/mod.rs"]
 mod generate;
+/// Who the end user is, by what a proxy passes on.
+mod identity;
 /// The decision log: what stands in it, and what becomes of it.
 mod journal;
 /// Limits, and clients that run into them beside one that does not.
@@ -64,10 +66,14 @@ mod policy_errors;
 mod policy_examples;
 /// `callgate serve` as a process.
 mod process;
+/// What reverse proxies are answered.
+mod proxy;
 /// Publishing, and what reads what was published.
 mod publish;
 /// One process that takes over from another.
 mod replacement;
+/// Routes: HTTP requests as checks.
+mod routes;
 /// Searches against checks.
 mod search;
 /// `callgate search`, as a process, and what roles say.
@@ -89,6 +95,8 @@ mod snapshot_file;
 mod spans;
 /// Changes made in every way, and that they are live.
 mod swap;
+/// Targets of requests, and the attacks that they can be.
+mod targets;
 /// Rules of the house.
 mod tidy;
 /// TLS, and callers known by certificates.

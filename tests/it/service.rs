@@ -12,7 +12,8 @@ use std::time::Duration;
 
 use callgate::access::{Access, AccessWatch};
 use callgate::companies::Companies;
-use callgate::config::{AccessFiles, Address, Limits, SocketRights};
+use callgate::config::{AccessFiles, Address, Limits, Proxy, SocketRights};
+use callgate::identity::Identities;
 use callgate::policy::{Files, Policy};
 use callgate::server::{Listener, Readiness, ReloadHandle, ReloadOptions, Server};
 use callgate::snapshot::Snapshot;
@@ -54,6 +55,7 @@ pub(crate) struct Start {
     pub(crate) unix: Option<PathBuf>,
     pub(crate) socket: SocketRights,
     pub(crate) access: AccessFiles,
+    pub(crate) proxy: Proxy,
 }
 
 /// A connection on which bytes are sent and answers read.
@@ -91,6 +93,7 @@ impl Start {
             unix: None,
             socket: SocketRights::default(),
             access: AccessFiles::default(),
+            proxy: Proxy::default(),
         }
     }
 
@@ -124,6 +127,14 @@ impl Start {
             default_company: self.default_company,
             access,
             public_url: self.public_url.map(|url| url.parse().unwrap()),
+            identities: Identities::start(
+                self.proxy.identity.clone(),
+                self.proxy.companies.clone(),
+                &metrics,
+                WATCH_INTERVAL,
+            )
+            .unwrap(),
+            proxy: self.proxy,
             journal: None,
             spans: None,
             metrics: Arc::clone(&metrics),
@@ -296,10 +307,10 @@ impl<S: Read + Write> Client<S> {
         loop {
             let mut line = String::new();
             self.stream.read_line(&mut line)?;
-            let Some((name, value)) = line.trim_end().split_once(": ") else {
+            let Some((name, value)) = line.trim_end().split_once(':') else {
                 break;
             };
-            headers.insert(name.to_ascii_lowercase(), value.to_owned());
+            headers.insert(name.to_ascii_lowercase(), value.trim_start().to_owned());
         }
         let length = headers.get("content-length").map_or("0", String::as_str);
         let mut body = vec![0; length.parse().map_err(io::Error::other)?];

@@ -141,7 +141,7 @@ fn inspect_tells_what_a_file_holds_with_and_without_an_envelope() {
     let sections = bare["sections"].as_array().unwrap();
     assert_eq!(
         (sections.len(), &sections[0]["name"]),
-        (44, &json!("texts"))
+        (50, &json!("texts"))
     );
     let body = fs::read(compiled.file()).unwrap();
     compiled.release(&tree, "key", 7);

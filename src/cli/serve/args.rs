@@ -125,6 +125,8 @@ pub(crate) struct Args {
     decision_log: DecisionLogArgs,
     #[command(flatten)]
     spans: SpanArgs,
+    #[command(flatten)]
+    proxy: ProxyArgs,
     /// How log lines are written: text or json [default: text]
     #[arg(long, value_name = "FORMAT")]
     log_format: Option<String>,
@@ -211,6 +213,30 @@ struct SpanArgs {
     otlp_share: Option<String>,
 }
 
+/// Arguments about reverse proxies. How users are known by tokens or certificates stands in the
+/// configuration file alone.
+#[derive(Debug, clap::Args)]
+struct ProxyArgs {
+    /// Whose questions about requests are answered: an address, a network, unix, or caller:NAME; repeatable [default: nobody's]
+    #[arg(long, value_name = "PEER")]
+    proxy_trusted_peers: Vec<String>,
+    /// Which headers tell the original request: original or forwarded [default: original]
+    #[arg(long, value_name = "SET")]
+    proxy_target: Option<String>,
+    /// The header in which the proxy tells who the user is
+    #[arg(long, value_name = "NAME")]
+    proxy_identity_header: Option<String>,
+    /// The header in which the application is told the user's id [default: X-Callgate-User]
+    #[arg(long, value_name = "NAME")]
+    proxy_user_header: Option<String>,
+    /// The same for the roles in force [default: X-Callgate-Roles]
+    #[arg(long, value_name = "NAME")]
+    proxy_roles_header: Option<String>,
+    /// The same for the company [default: X-Callgate-Company]
+    #[arg(long, value_name = "NAME")]
+    proxy_company_header: Option<String>,
+}
+
 /// Everything that was said, here, in the environment and in the file.
 pub(super) fn gather(args: Args) -> RawConfig {
     let mut raw = RawConfig::default();
@@ -274,6 +300,13 @@ pub(super) fn gather(args: Args) -> RawConfig {
     raw.flag("decision-log-retry", log.decision_log_retry);
     raw.flag("otlp-endpoint", args.spans.otlp_endpoint);
     raw.flag("otlp-share", args.spans.otlp_share);
+    let proxy = args.proxy;
+    raw.flag("proxy-trusted-peers", proxy.proxy_trusted_peers);
+    raw.flag("proxy-target", proxy.proxy_target);
+    raw.flag("proxy-identity-header", proxy.proxy_identity_header);
+    raw.flag("proxy-user-header", proxy.proxy_user_header);
+    raw.flag("proxy-roles-header", proxy.proxy_roles_header);
+    raw.flag("proxy-company-header", proxy.proxy_company_header);
     raw.flag("log-format", args.log_format);
     raw.flag("log-level", args.log_level);
     let variables = std::env::vars_os();

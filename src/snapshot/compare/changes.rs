@@ -167,7 +167,8 @@ fn may(key: &Key<'_>, matters: &Matters<'_>) -> Option<May> {
         | Cause::ObjectGroup
         | Cause::ObjectDepartment
         | Cause::RoleProject
-        | Cause::ObjectProperty => Some(May::Either),
+        | Cause::ObjectProperty
+        | Cause::Route => Some(May::Either),
         Cause::SubjectType
         | Cause::LedGroup
         | Cause::LedDepartment

@@ -5,7 +5,7 @@
 //! not active. So no difference means that every check agrees.
 //!
 //! - `matters`: what is worth comparing at all. `rules`: what roles say.
-//! - `catalogue`, `people`, `objects`: the causes, each once, with all whom it reaches.
+//! - `catalogue`, `people`, `objects`, `routes`: the causes, each once, with all whom it reaches.
 //! - `effects`: what users gain and lose by roles, all causes together.
 //! - `changes`: causes in the making. `loss`: users and objects that would go.
 
@@ -17,6 +17,7 @@ mod matters;
 mod numbering;
 mod objects;
 mod people;
+mod routes;
 mod rules;
 
 use std::borrow::Cow;
@@ -234,6 +235,8 @@ pub enum Cause {
     OperatorDepartment,
     /// A property of objects that a condition or a link reads.
     ObjectProperty,
+    /// Who may pass with an HTTP request: a method, host and path.
+    Route,
 }
 
 #[expect(
@@ -285,6 +288,7 @@ impl Snapshot {
         catalogue::compare(&pair, &matters, &mut changes);
         let profiles = people::compare(&pair, &matters, &mut changes);
         objects::compare(&pair, &matters, &mut changes);
+        routes::compare(&pair, &mut changes);
         let (gains, losses) = effects::compare(&pair, &matters, &roles, profiles, &mut changes);
         Diff {
             gains,

@@ -17,6 +17,7 @@ mod objects;
 mod origins;
 mod people;
 mod roles;
+mod routes;
 mod shifts;
 mod texts;
 mod values;
@@ -66,6 +67,7 @@ impl Snapshot {
         let implicit = builder.users_and_objects(&roles)?;
         builder.shifts();
         builder.expectations();
+        builder.routes(&permissions);
         builder.meta(&permissions, implicit);
         let origins = builder.origins(&permissions);
         let (heap, tables) = builder.finish()?;

@@ -8,7 +8,7 @@ use super::super::lists::Lists;
 use super::super::origins::{
     FileRow, GivenRow, Origins, OriginsRow, PATTERN_ACTION, PATTERN_EVERYTHING, PATTERN_PERMISSION,
     PATTERN_TYPE, ProjectOriginRow, ROLE_IMPLICIT, ROLE_ON_SHIFT, ROLE_TEMPLATE, RoleOriginRow,
-    SAID_DENY, SAID_GRANT, SAID_NONE, SaidRow, TeamOriginRow, UserOriginRow,
+    RouteOriginRow, SAID_DENY, SAID_GRANT, SAID_NONE, SaidRow, TeamOriginRow, UserOriginRow,
 };
 use super::super::tables::{NONE, Span};
 use super::Builder;
@@ -22,6 +22,7 @@ pub(super) struct Gathered {
     places: HashMap<String, Span, FixedState>,
     lists: Lists,
     given: Vec<GivenRow>,
+    pub(super) routes: Vec<RouteOriginRow>,
     users: Vec<UserOriginRow>,
     users_file: u32,
     scratch: Vec<u32>,
@@ -36,6 +37,7 @@ impl Gathered {
             places: HashMap::default(),
             lists: Lists::new(),
             given: Vec::new(),
+            routes: Vec::new(),
             users: Vec::new(),
             users_file: NONE,
             scratch: Vec::new(),
@@ -162,6 +164,7 @@ impl<'p> Builder<'p> {
             team_origins,
             offered,
             group_shifts,
+            route_origins: gathered.routes.into(),
         }
     }
 
