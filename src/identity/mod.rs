@@ -60,7 +60,8 @@ pub enum Sent<'a> {
     Several,
 }
 
-/// How the users of each company are known.
+/// How the users of each company are known; by default nobody is.
+#[derive(Default)]
 pub struct Identities {
     every: Option<Way>,
     own: BTreeMap<String, Way>,

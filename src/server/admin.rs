@@ -9,7 +9,6 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use http_body_util::Full;
 use hyper::body::{Body, Bytes, Incoming};
 use hyper::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, EXPECT, HeaderValue, WWW_AUTHENTICATE};
 use hyper::http::request::Parts;
@@ -26,7 +25,8 @@ use super::listener::Listener;
 use super::pace::{Pace, Paces, TICK};
 use super::readiness::is_active;
 use super::reload::{ReloadHandle, ReloadOptions};
-use super::respond::{AnswerBody, json, status};
+use super::respond::{json, status};
+use super::rpc::AnswerBody;
 use super::snapshots::snapshots;
 use super::{Shared, body};
 use crate::access::{Peer, Right, TlsFor};
@@ -396,7 +396,7 @@ impl Page {
     }
 
     fn into_response(self) -> Response<AnswerBody> {
-        let mut response = Response::new(Full::new(self.body));
+        let mut response = Response::new(AnswerBody::from(self.body));
         *response.status_mut() = self.status;
         let headers = response.headers_mut();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static(self.kind));

@@ -14,7 +14,7 @@ use hyper_util::rt::TokioIo;
 use hyper_util::server::conn::auto;
 
 use super::pace::{Pace, Verdict};
-use super::respond::AnswerBody;
+use super::rpc::AnswerBody;
 use super::stream::{Paced, Stream};
 use crate::config::Limits;
 

@@ -146,7 +146,7 @@ fn ask(
 /// the end user's there.
 fn credential_header(api: Api) -> &'static HeaderName {
     match api {
-        Api::ProxyAuth | Api::ProxyEnvoy => &PROXY_TOKEN,
+        Api::ProxyAuth | Api::ProxyEnvoy | Api::ExtAuthz => &PROXY_TOKEN,
         Api::Evaluation
         | Api::Evaluations
         | Api::SearchSubject
@@ -155,18 +155,19 @@ fn credential_header(api: Api) -> &'static HeaderName {
         | Api::Explain
         | Api::Filter
         | Api::Metadata
+        | Api::GrpcHealth
         | Api::Unrouted => &AUTHORIZATION,
     }
 }
 
 const fn right(api: Api) -> Option<Right> {
     match api {
-        Api::Evaluation | Api::ProxyAuth | Api::ProxyEnvoy => Some(Right::Decide),
+        Api::Evaluation | Api::ProxyAuth | Api::ProxyEnvoy | Api::ExtAuthz => Some(Right::Decide),
         Api::Evaluations => Some(Right::Batch),
         Api::SearchSubject | Api::SearchResource | Api::SearchAction => Some(Right::Search),
         Api::Explain => Some(Right::Explain),
         Api::Filter => Some(Right::Filter),
-        Api::Metadata | Api::Unrouted => None,
+        Api::Metadata | Api::GrpcHealth | Api::Unrouted => None,
     }
 }
 

@@ -4,7 +4,6 @@ use std::borrow::Cow;
 use std::cell::{Cell, RefCell};
 use std::hash::{BuildHasher, RandomState};
 
-use http_body_util::Full;
 use hyper::body::Bytes;
 use hyper::header::{
     ALLOW, CACHE_CONTROL, CONNECTION, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue,
@@ -15,12 +14,10 @@ use serde::Serialize;
 
 use super::explanation;
 use super::proxy::decision::{Allowed, Denied};
+use super::rpc::{AnswerBody, Rpc};
 use crate::config::UpstreamHeaders;
 use crate::decide::Explanation;
 use crate::telemetry::{Code, Limit};
-
-/// What an answer's body is.
-pub(super) type AnswerBody = Full<Bytes>;
 
 const REVISION: HeaderName = HeaderName::from_static("callgate-revision");
 pub(super) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -50,6 +47,8 @@ pub(super) struct Answer {
     caching: Caching,
     /// What a proxy is to tell its application: user, roles, company.
     told: Option<Box<[(HeaderName, HeaderValue); 3]>>,
+    /// Whether it goes out by gRPC, and what it is then.
+    rpc: Option<Rpc>,
 }
 
 /// What would help, in the header of that name.
@@ -279,6 +278,7 @@ impl Answer {
             close: false,
             caching: Caching::Unsaid,
             told: None,
+            rpc: None,
         }
     }
 
@@ -316,13 +316,26 @@ impl Answer {
             close: false,
             caching: Caching::Unsaid,
             told: None,
+            rpc: None,
         }
+    }
+
+    /// An answer that goes out by gRPC.
+    pub(super) fn by_rpc(body: Bytes, rpc: Rpc) -> Self {
+        let mut answer = Self::ok(body);
+        answer.rpc = Some(rpc);
+        answer
+    }
+
+    /// Whether it goes out by gRPC, and what it is then; and its body.
+    pub(super) fn rpc(&self) -> Option<(Rpc, Bytes)> {
+        self.rpc.map(|rpc| (rpc, self.body.clone()))
     }
 
     /// The answer as HTTP.
     pub(super) fn into_response(self, request_id: HeaderValue) -> Response<AnswerBody> {
         let is_json = !self.body.is_empty();
-        let mut response = Response::new(Full::new(self.body));
+        let mut response = Response::new(AnswerBody::from(self.body));
         *response.status_mut() = status(self.code);
         let mut headers = HeaderMap::with_capacity(if self.told.is_some() { 8 } else { 4 });
         if is_json {

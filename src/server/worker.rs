@@ -26,8 +26,9 @@ use super::evaluation::Sought;
 use super::pace::{Pace, Paces, TICK};
 use super::pool::Pool;
 use super::proxy::gate::Gate;
-use super::respond::{Answer, AnswerBody, REQUEST_ID, Refusal, RefusalCode};
+use super::respond::{Answer, REQUEST_ID, Refusal, RefusalCode};
 use super::routes::{is_foreseen, route};
+use super::rpc::{AnswerBody, Call};
 use super::stream::Detached;
 use super::trail::{Trail, trace_parent};
 use super::{Shared, Stage, authzen, batch, body, discovery, door, filter, proxy, search};
@@ -209,7 +210,10 @@ impl Worker {
         });
         let traced = span.map(|span| span.trace_id);
         let trail = self.desk.trail(&head.headers, &request_id, traced);
-        let (api, mut answer) = self.decide(&peer, &head, trail, &mut body).await;
+        let (api, mut answer) = match Call::of(&head) {
+            Some(call) => call.answer(&self, &peer, &head, trail, &mut body).await,
+            None => self.decide(&peer, &head, trail, &mut body).await,
+        };
         debug_assert!(is_foreseen(api, answer.code), "{api:?}: {:?}", answer.code);
         underway.answered = Some((api, answer.code));
         if let Some(limit) = answer.limit {
@@ -234,7 +238,10 @@ impl Worker {
         if self.draining.get() && head.version < Version::HTTP_2 {
             answer = answer.closing();
         }
-        Ok(answer.into_response(request_id))
+        Ok(match answer.rpc() {
+            Some((rpc, body)) => rpc.response(&self, &pace, body, request_id),
+            None => answer.into_response(request_id),
+        })
     }
 
     async fn decide(
@@ -244,15 +251,15 @@ impl Worker {
         mut trail: Option<Trail>,
         body: &mut Incoming,
     ) -> (Api, Answer) {
-        let most = self.shared.limits.header_bytes_max;
         let route = route(&head.method, head.uri.path());
         // To a proxy everything that is no allow is a deny, and an error of ours might be none.
         let proxied = route.as_ref().ok().map(|route| route.api);
         let proxied = proxied.filter(|api| api.is_of_proxies());
-        if head_bytes(head) > most {
+        if self.is_head_too_large(head) {
             if let Some(api) = proxied {
                 return (api, proxy::http::refused(self, ProxyRefused::HeadTooLarge));
             }
+            let most = self.shared.limits.header_bytes_max;
             let message = format!("the head is larger than {most} bytes");
             let (status, code) = (Code::HeadTooLarge, RefusalCode::HeadTooLarge);
             return (Api::Unrouted, Refusal::new(status, code, message).into());
@@ -302,7 +309,8 @@ impl Worker {
             Api::Metadata => discovery::metadata(&self.desk, route.rest),
             Api::Explain => authzen::explain(self, trail, company, headers, body).await,
             Api::Filter => filter::filtered(self, trail, company, headers, body).await,
-            Api::Evaluation | Api::Unrouted => {
+            // The last three are no routes.
+            Api::Evaluation | Api::ExtAuthz | Api::GrpcHealth | Api::Unrouted => {
                 authzen::evaluation(self, trail, company, &entry, headers, body).await
             }
         };
@@ -319,6 +327,26 @@ impl Worker {
         }
         self.requests.set(taken + 1);
         Ok(Place(&self.requests))
+    }
+
+    /// Whether a head outgrows its limit, although it came whole.
+    pub(super) fn is_head_too_large(&self, head: &Parts) -> bool {
+        head_bytes(head) > self.shared.limits.header_bytes_max
+    }
+
+    /// Whom to ask who may; none: nobody is asked for proof.
+    pub(super) fn guard(&self) -> Option<&Access> {
+        self.guard.as_deref()
+    }
+
+    /// Whether to send requests here.
+    pub(super) fn is_ready(&self) -> bool {
+        self.shared.readiness.is_ready(&self.shared.companies) && !self.draining.get()
+    }
+
+    /// Whether clients are led elsewhere.
+    pub(super) const fn is_draining(&self) -> bool {
+        self.draining.get()
     }
 
     pub(super) const fn bodies(&self) -> &Bodies {

@@ -21,6 +21,10 @@ pub enum Api {
     ProxyAuth,
     /// `/{company}/proxy/envoy/…`
     ProxyEnvoy,
+    /// gRPC `envoy.service.auth.v3.Authorization`
+    ExtAuthz,
+    /// gRPC `grpc.health.v1.Health`
+    GrpcHealth,
     /// `/.well-known/authzen-configuration`
     Metadata,
     /// No path of ours.
@@ -124,7 +128,7 @@ pub enum Limit {
 
 impl Api {
     /// All of them, in the order of their positions.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 13] = [
         Self::Evaluation,
         Self::Evaluations,
         Self::SearchSubject,
@@ -134,6 +138,8 @@ impl Api {
         Self::Filter,
         Self::ProxyAuth,
         Self::ProxyEnvoy,
+        Self::ExtAuthz,
+        Self::GrpcHealth,
         Self::Metadata,
         Self::Unrouted,
     ];
@@ -151,6 +157,8 @@ impl Api {
             Self::Filter => "filter",
             Self::ProxyAuth => "proxy_auth",
             Self::ProxyEnvoy => "proxy_envoy",
+            Self::ExtAuthz => "ext_authz",
+            Self::GrpcHealth => "grpc_health",
             Self::Metadata => "metadata",
             Self::Unrouted => "none",
         }
@@ -159,7 +167,7 @@ impl Api {
     /// Whether whoever asks is a reverse proxy, to which everything but an allow is a deny.
     #[must_use]
     pub const fn is_of_proxies(self) -> bool {
-        matches!(self, Self::ProxyAuth | Self::ProxyEnvoy)
+        matches!(self, Self::ProxyAuth | Self::ProxyEnvoy | Self::ExtAuthz)
     }
 
     /// Whether requests of this kind are decisions.
@@ -170,11 +178,13 @@ impl Api {
             | Self::Evaluations
             | Self::Explain
             | Self::ProxyAuth
-            | Self::ProxyEnvoy => true,
+            | Self::ProxyEnvoy
+            | Self::ExtAuthz => true,
             Self::SearchSubject
             | Self::SearchResource
             | Self::SearchAction
             | Self::Filter
+            | Self::GrpcHealth
             | Self::Metadata
             | Self::Unrouted => false,
         }

@@ -92,6 +92,14 @@ reasons! {
     Overload = "overload",
     /// The question's own head is too large.
     HeadTooLarge = "head_too_large",
+    /// The message is none that is understood, or more than one.
+    BadMessage = "bad_message",
+    /// The message is compressed.
+    CompressedMessage = "compressed_message",
+    /// The message is too large.
+    MessageTooLarge = "message_too_large",
+    /// The message did not come in time.
+    MessageTooSlow = "message_too_slow",
     /// The decision log has no room.
     LogFull = "log_full",
     /// A bug.

@@ -74,6 +74,8 @@ mod publish;
 mod replacement;
 /// Routes: HTTP requests as checks.
 mod routes;
+/// Calls by gRPC: Envoy's external authorization, health.
+mod rpc;
 /// Searches against checks.
 mod search;
 /// `callgate search`, as a process, and what roles say.

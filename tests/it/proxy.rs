@@ -43,7 +43,7 @@ fn files(routes: &str) -> Files {
 }
 
 /// A proxy on this machine, that tells the user in `X-Auth-User`.
-fn trusted() -> Proxy {
+pub(crate) fn trusted() -> Proxy {
     Proxy {
         trusted: vec!["127.0.0.1/32".parse().unwrap()],
         identity: Some(Identity::Header("x-auth-user".to_owned())),
@@ -51,7 +51,7 @@ fn trusted() -> Proxy {
     }
 }
 
-fn start_with(proxy: Proxy) -> Service {
+pub(crate) fn start_with(proxy: Proxy) -> Service {
     let service = Start {
         proxy,
         ..Start::new()
@@ -79,7 +79,7 @@ fn ask(service: &Service, target: &str, user: &str, more: &[&str]) -> Answer {
     service.ask(request("GET", AUTH, &headers, ""))
 }
 
-fn refused(service: &Service, reason: &str) -> u64 {
+pub(crate) fn refused(service: &Service, reason: &str) -> u64 {
     service.metric(&format!(
         "callgate_proxy_refused_total{{reason=\"{reason}\"}}"
     ))
