@@ -350,6 +350,10 @@ fn what_is_told_twice_or_otherwise_is_refused() {
         ),
         ("aliased_header", vec![GET, uri, olga, "Callgate_Token: x"]),
         (
+            "aliased_header",
+            vec![GET, uri, olga, "X_Forwarded_Client_Cert: x"],
+        ),
+        (
             "method_override",
             vec![GET, uri, olga, "X-HTTP-Method-Override: DELETE"],
         ),

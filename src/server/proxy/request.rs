@@ -166,7 +166,12 @@ impl Guarded {
         let mut names: Vec<String> = (ORIGINAL.iter().chain(&FORWARDED))
             .chain(&METHOD_OVERRIDES)
             .chain(&TARGET_OVERRIDES)
-            .chain(&["cookie", "x-forwarded-proto", credential])
+            .chain(&[
+                "cookie",
+                "x-forwarded-client-cert",
+                "x-forwarded-proto",
+                credential,
+            ])
             .map(|name| (*name).to_owned())
             .collect();
         names.extend([user, roles, company].map(|name| name.as_str().to_owned()));
