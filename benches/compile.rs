@@ -43,7 +43,9 @@ fn main() {
                 policy::read_company(&files, "demo").unwrap_or_else(|errors| panic!("{errors}"));
             let snapshot =
                 Snapshot::compile(&reading.policy).unwrap_or_else(|error| panic!("{error}"));
-            println!("{}", snapshot.sizes());
+            for section in snapshot.sections() {
+                println!("{} {} bytes", section.name, section.bytes);
+            }
         }
     }
 }

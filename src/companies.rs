@@ -5,6 +5,7 @@
 //! apart, behind a lock that no decision touches.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::SystemTime;
 
@@ -27,6 +28,8 @@ pub enum Current<'a> {
     Inactive,
     /// The snapshot that decides.
     Active(&'a Snapshot),
+    /// The snapshot that would decide, and is too old: every check is denied.
+    Stale(&'a Snapshot),
 }
 
 /// What operators may know of a company.
@@ -60,6 +63,8 @@ pub struct Failure {
 #[derive(Default)]
 struct Slot {
     snapshot: ArcSwapOption<Snapshot>,
+    /// Every check is denied, since the snapshot is too old.
+    denying: AtomicBool,
     status: Mutex<Status>,
 }
 
@@ -72,6 +77,7 @@ impl Companies {
             None => read(Current::Unknown),
             Some(slot) => match slot.snapshot.load().as_deref() {
                 None => read(Current::Inactive),
+                Some(snapshot) if slot.denying.load(Relaxed) => read(Current::Stale(snapshot)),
                 Some(snapshot) => read(Current::Active(snapshot)),
             },
         }
@@ -116,6 +122,13 @@ impl Companies {
     /// Notes what operators may know of the company; a company not known before becomes known.
     pub fn update_status(&self, company: &str, update: impl FnOnce(&mut Status)) {
         update(&mut self.slot(company).status());
+    }
+
+    /// Has every check of the company denied, or no more.
+    pub fn deny(&self, company: &str, deny: bool) {
+        if let Some(slot) = self.slots.load().get(company) {
+            slot.denying.store(deny, Relaxed);
+        }
     }
 
     /// Forgets the company, and returns the snapshot that decided for it.

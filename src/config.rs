@@ -7,6 +7,7 @@
 mod access;
 mod address;
 mod decision_log;
+mod freshness;
 mod identity;
 mod proxy;
 mod public_url;
@@ -23,6 +24,7 @@ use std::time::Duration;
 pub use access::{AccessFiles, SocketRights, TlsFiles};
 pub use address::Address;
 pub use decision_log::{DecisionLog, LogPath, LogPlace, LogSink, WhenFull};
+pub use freshness::{Freshness, SnapshotRules, WhenStale};
 pub use identity::{
     Algorithm, CertificateField, DEFAULT_CLOCK_SKEW, DEFAULT_JWKS_REFRESH, Identity, Jwks, Jwt,
     TokenPlace,
@@ -33,7 +35,7 @@ pub use raw::{Mistake, Origin, RawConfig, SETTINGS, Setting};
 pub use texts::is_company;
 use texts::{
     batch, body, body_memory, boolean, company, cores, count, delay, duration, failed_tests, file,
-    header, log_format, log_level, otlp, page, share, source, streams, threads,
+    header, is_remote, log_format, log_level, otlp, page, share, source, streams, threads,
 };
 
 use hyper::Uri;
@@ -81,6 +83,10 @@ pub const DEFAULT_IDLE_TIMEOUT: Duration = Duration::from_secs(300);
 pub const DEFAULT_DRAIN_TIMEOUT: Duration = Duration::from_secs(10);
 /// From one look at the source to the next.
 pub const DEFAULT_POLL_INTERVAL: Duration = Duration::from_millis(500);
+/// From one look at a source that is not on this machine to the next.
+pub const DEFAULT_REMOTE_POLL_INTERVAL: Duration = Duration::from_secs(5);
+/// How long a request waits for the generation that it names.
+pub const DEFAULT_GENERATION_TIMEOUT: Duration = Duration::from_secs(2);
 /// What is logged.
 pub const DEFAULT_LOG_LEVEL: &str = "info";
 
@@ -94,8 +100,12 @@ const COUNT_MAX: usize = 10_000_000;
 /// What `serve` is told, ready for use.
 #[derive(Clone, Debug)]
 pub struct Config {
-    /// A policy tree, or a folder of snapshots.
+    /// A policy tree, a folder of snapshots, or the URL of what `publish` made.
     pub source: PathBuf,
+    /// What snapshots must prove, and where they are kept.
+    pub snapshots: SnapshotRules,
+    /// How old they may grow.
+    pub freshness: Freshness,
     /// Where checks are answered.
     pub listen: Vec<Address>,
     /// Where operators look.
@@ -167,6 +177,8 @@ pub struct Limits {
     pub body_timeout: Duration,
     /// From one request to the next on a connection.
     pub idle_timeout: Duration,
+    /// How long a request waits for the generation that it names.
+    pub generation_timeout: Duration,
     /// From being told to stop, and being ready no more, to taking no more connections.
     pub drain_delay: Duration,
     /// From then to the end, at most.
@@ -190,6 +202,7 @@ impl Default for Limits {
             header_timeout: DEFAULT_HEADER_TIMEOUT,
             body_timeout: DEFAULT_BODY_TIMEOUT,
             idle_timeout: DEFAULT_IDLE_TIMEOUT,
+            generation_timeout: DEFAULT_GENERATION_TIMEOUT,
             drain_delay: DEFAULT_DRAIN_DELAY,
             drain_timeout: DEFAULT_DRAIN_TIMEOUT,
         }
@@ -243,8 +256,15 @@ impl Config {
         };
         let insecure = read.one("insecure", boolean, || false);
         let access = read.access();
+        let told = read.one("source", source, || PathBuf::from(DEFAULT_SOURCE));
+        let poll = match is_remote(&told) {
+            true => DEFAULT_REMOTE_POLL_INTERVAL,
+            false => DEFAULT_POLL_INTERVAL,
+        };
         let config = Self {
-            source: read.one("source", source, || PathBuf::from(DEFAULT_SOURCE)),
+            source: told,
+            snapshots: read.snapshots(),
+            freshness: read.freshness(),
             listen: read.addresses("listen", DEFAULT_LISTEN, insecure, &access),
             admin: read
                 .addresses("admin", DEFAULT_ADMIN, insecure, &access)
@@ -262,7 +282,7 @@ impl Config {
             }),
             failed_tests: read.one("failed-tests", failed_tests, || OnFailedTests::Refuse),
             max_loss: read.one("max-loss", share, || DEFAULT_MAX_LOSS),
-            poll_interval: read.one("poll-interval", duration, || DEFAULT_POLL_INTERVAL),
+            poll_interval: read.one("poll-interval", duration, || poll),
             limits: read.limits(),
             decision_log: read.decision_log(),
             spans: read.spans(),
@@ -415,6 +435,9 @@ impl<'r> Reader<'r> {
             header_timeout: self.one("header-timeout", duration, || default.header_timeout),
             body_timeout: self.one("body-timeout", duration, || default.body_timeout),
             idle_timeout: self.one("idle-timeout", duration, || default.idle_timeout),
+            generation_timeout: self.one("generation-timeout", duration, || {
+                default.generation_timeout
+            }),
             drain_delay: self.one("drain-delay", delay, || default.drain_delay),
             drain_timeout: self.one("drain-timeout", duration, || default.drain_timeout),
         }

@@ -1,7 +1,6 @@
 //! `callgate compile`: one snapshot file per company.
 
-use std::fs::{self, File};
-use std::io::{self, Write};
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -69,7 +68,7 @@ fn one(tree: &Tree, company: &str, args: &Args) -> Result<Document, (Document, E
     })?;
     let file = args.output.join(format!("{company}.callgate"));
     let bytes = built.snapshot.to_bytes();
-    write_whole(&file, &bytes).map_err(|error| {
+    source::write_whole(&file, &bytes).map_err(|error| {
         let document = json!({ "company": company, "code": "io", "message": error.to_string() });
         (document, terminal::cannot_write(&file, &error))
     })?;
@@ -97,27 +96,4 @@ fn describe(snapshot: &Snapshot, file: &Path, bytes: usize) -> Document {
         "objects": snapshot.objects(),
         "bytes": bytes,
     })
-}
-
-/// Writes a file so that whoever reads, and whoever reads after a power cut, finds the old one or
-/// the new one, whole: beside it, to the disk, then over it.
-fn write_whole(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    let folder = path.parent().unwrap_or(Path::new("."));
-    let name = path.file_name().unwrap_or_default().to_string_lossy();
-    // Hidden, so that no source takes it for a snapshot; the process's own, so that two writers
-    // do not write into one file.
-    let beside = folder.join(format!(".{name}.{}.tmp", std::process::id()));
-    let written = write_durably(&beside, bytes).and_then(|()| fs::rename(&beside, path));
-    if written.is_err() {
-        // What matters is the first error; what is left behind is hidden.
-        let _ = fs::remove_file(&beside);
-    }
-    written?;
-    File::open(folder)?.sync_all()
-}
-
-fn write_durably(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    let mut file = File::create(path)?;
-    file.write_all(bytes)?;
-    file.sync_all()
 }

@@ -8,12 +8,18 @@ mod diff;
 mod differences;
 mod filter;
 mod given;
+mod inspect;
 mod junit;
+mod keygen;
+mod keys;
+mod publish;
 mod says;
 mod search;
 mod serve;
+mod sign;
 mod terminal;
 mod test;
+mod verify;
 
 use std::process::ExitCode;
 
@@ -45,6 +51,16 @@ enum Command {
     Filter(Box<filter::Args>),
     /// Compare two sources: who gains and who loses what
     Diff(diff::Args),
+    /// Tell what a snapshot file holds
+    Inspect(inspect::Args),
+    /// Publish compiled snapshots to where sidecars look
+    Publish(publish::Args),
+    /// Make a key to sign snapshots with
+    Keygen(keygen::Args),
+    /// Put an envelope around snapshot files, and sign it
+    Sign(sign::Args),
+    /// Check the signatures of snapshot files
+    Verify(verify::Args),
 }
 
 /// Does what the arguments of the process say.
@@ -59,5 +75,10 @@ pub fn run() -> ExitCode {
         Command::Search(args) => search::run(args),
         Command::Filter(args) => filter::run(*args),
         Command::Diff(args) => diff::run(args),
+        Command::Inspect(args) => inspect::run(args),
+        Command::Publish(args) => publish::run(args),
+        Command::Keygen(args) => keygen::run(&args),
+        Command::Sign(args) => sign::run(&args),
+        Command::Verify(args) => verify::run(&args),
     }
 }

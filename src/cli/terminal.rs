@@ -106,12 +106,12 @@ pub(crate) fn read(source: &Path) -> Result<Tree, Exit> {
     Tree::read(source).map_err(|error| {
         complain(&error.to_string());
         match error {
-            SourceError::Remote(_) => Exit::Usage,
             SourceError::Empty { .. }
             | SourceError::TooMany { .. }
             | SourceError::NotASnapshot { .. } => Exit::Policy,
             SourceError::Unreadable { .. }
             | SourceError::Changing { .. }
+            | SourceError::Unreachable(_)
             | SourceError::Thread(_) => Exit::Io,
         }
     })

@@ -17,11 +17,21 @@ pub(super) fn boolean(text: &str) -> Result<bool, String> {
         .map_err(|_| format!("`{text}` is neither `true` nor `false`"))
 }
 
+/// How URLs of sources begin.
+const SCHEMES: [&str; 5] = ["https://", "http://", "s3://", "nats://", "tls://"];
+
 pub(super) fn source(text: &str) -> Result<PathBuf, String> {
-    if text.contains("://") {
-        return Err(format!("`{text}`: a source is a folder, so far"));
+    if text.contains("://") && !SCHEMES.iter().any(|scheme| text.starts_with(scheme)) {
+        let schemes = SCHEMES.join(", ");
+        return Err(format!(
+            "`{text}`: a source is a folder, or a URL: {schemes}"
+        ));
     }
     Ok(PathBuf::from(text))
+}
+
+pub(super) fn is_remote(source: &std::path::Path) -> bool {
+    source.to_str().is_some_and(|source| source.contains("://"))
 }
 
 pub(super) fn file(text: &str) -> Result<Option<PathBuf>, String> {

@@ -65,13 +65,15 @@ pub enum Reason<'a> {
     NoRoute,
     /// Routes are about the path of an HTTP request, and none about its method.
     MethodNotAllowed,
+    /// What would decide is older than it may be, and the operator wants that to deny.
+    PolicyTooOld,
 }
 
 // === impl Reason ===
 
 impl Reason<'_> {
     /// Every code, in the order of the decision's steps.
-    pub const CODES: [&'static str; 20] = [
+    pub const CODES: [&'static str; 21] = [
         "granted",
         "via",
         "section",
@@ -92,6 +94,7 @@ impl Reason<'_> {
         "beyond_own_roles",
         "no_route",
         "method_not_allowed",
+        "policy_too_old",
     ];
 
     /// Those that only routes give, and no check.
@@ -132,6 +135,7 @@ impl Reason<'_> {
             Self::BeyondOwnRoles => 17,
             Self::NoRoute => 18,
             Self::MethodNotAllowed => 19,
+            Self::PolicyTooOld => 20,
         }
     }
 
@@ -159,7 +163,8 @@ impl Reason<'_> {
             | Self::UnknownRole
             | Self::BeyondOwnRoles
             | Self::NoRoute
-            | Self::MethodNotAllowed => Decision::Deny,
+            | Self::MethodNotAllowed
+            | Self::PolicyTooOld => Decision::Deny,
         }
     }
 

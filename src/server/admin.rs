@@ -2,6 +2,7 @@
 //!
 //! It runs beside the workers, on the control runtime: whatever is asked here, decisions go on.
 
+use std::collections::BTreeSet;
 use std::convert::Infallible;
 use std::fmt::Write;
 use std::rc::Rc;
@@ -19,6 +20,7 @@ use super::bodies::Bodies;
 use super::company_metrics;
 use super::connection::{self, http};
 use super::door::{self, Refused};
+use super::freshness::stale;
 use super::listener::Listener;
 use super::pace::{Pace, Paces, TICK};
 use super::readiness::is_active;
@@ -28,6 +30,7 @@ use super::rpc::AnswerBody;
 use super::snapshots::snapshots;
 use super::{Shared, body};
 use crate::access::{Peer, Right, TlsFor};
+use crate::config::WhenStale;
 
 /// The largest body that is read.
 const ADMIN_BODY_BYTES_MAX: usize = 1 << 20;
@@ -95,6 +98,7 @@ struct Page {
 struct ReloadBody {
     accept_failed_tests: bool,
     accept_loss: bool,
+    accept_rollback: bool,
 }
 
 // === impl Admin ===
@@ -229,9 +233,17 @@ impl Admin {
                 _ => {}
             }
         }
+        let freshness = self.shared.freshness;
+        let stale = match freshness.when_stale {
+            WhenStale::Unready => stale(companies, freshness, SystemTime::now()),
+            WhenStale::Serve | WhenStale::Deny => BTreeSet::new(),
+        };
         let ready = match company {
-            None => readiness.is_ready(companies),
-            Some(company) => is_active(companies, company) && !readiness.is_stopping(),
+            None => readiness.is_ready(companies) && stale.is_empty(),
+            Some(company) => {
+                let active = is_active(companies, company) && !readiness.is_stopping();
+                active && !stale.contains(company)
+            }
         };
         let mut text = String::new();
         if verbose {
@@ -244,6 +256,9 @@ impl Admin {
                     '-'
                 };
                 let _ = writeln!(text, "[{active}] {name}");
+            }
+            for name in &stale {
+                let _ = writeln!(text, "[-] {name} is too old");
             }
             if readiness.is_stopping() {
                 text.push_str("[-] stopping\n");
@@ -263,6 +278,9 @@ impl Admin {
         let mut more = company_metrics::families(&self.shared.companies, now);
         if let Some(journal) = &self.shared.journal {
             more.extend(journal.families());
+        }
+        if let Some(shadow) = &self.shared.shadow {
+            more.push(shadow.family());
         }
         if let Some(spans) = &self.shared.spans {
             more.extend(spans.families());
@@ -307,6 +325,7 @@ impl Admin {
         let options = ReloadOptions {
             accept_failed_tests: options.accept_failed_tests,
             accept_loss: options.accept_loss,
+            accept_rollback: options.accept_rollback,
         };
         match self.reload.call(options).await {
             Ok(()) => self.snapshots(StatusCode::OK, None),

@@ -6,11 +6,12 @@ use hyper::body::{Bytes, Incoming};
 use hyper::header::{CONTENT_TYPE, HeaderMap};
 
 use super::body::{self, BodyError};
-use super::desk::{Asked, Desk, reach};
+use super::desk::{Asked, Desk, reach, too_old};
 use super::door::{Entry, no_explanation};
 use super::evaluation::{EvaluationRequest, Parts, asks_to_explain, names_generation};
 use super::respond::{Answer, Refusal, RefusalCode};
 use super::trail::Trail;
+use super::wait;
 use super::worker::{Place, Worker};
 use crate::decide::{self, Explanation};
 use crate::model::Timestamp;
@@ -57,8 +58,11 @@ impl Asker<'_> {
     ) -> Result<Outcome, Refusal> {
         let check = parts.check(self.now)?;
         reach(self.generation, check.min_generation)?;
-        let reason = self.desk.decide(&self.asked, item, check.query())?;
         let explained = check.explain || self.explain == Explain::Always;
+        if explained && self.asked.stale {
+            return Err(too_old());
+        }
+        let reason = self.desk.decide(&self.asked, item, check.query())?;
         let explanation = explained.then(|| decide::explain(self.asked.snapshot, check.query()));
         Ok(Outcome {
             allowed: reason.allows(),
@@ -87,7 +91,7 @@ pub(super) async fn evaluation(
     headers: &HeaderMap,
     body: &mut Incoming,
 ) -> Answer {
-    let (said, _place) = match read(worker, headers, body).await {
+    let (said, _place) = match read(worker, company, headers, body).await {
         Ok(read) => read,
         Err(answer) => return answer,
     };
@@ -118,7 +122,7 @@ pub(super) async fn explain(
     headers: &HeaderMap,
     body: &mut Incoming,
 ) -> Answer {
-    match read(worker, headers, body).await {
+    match read(worker, company, headers, body).await {
         Ok((said, _place)) => {
             on_pool(worker, Api::Explain, trail, company, said, Explain::Always).await
         }
@@ -168,13 +172,14 @@ fn evaluate(
     let awaits = is(names_generation);
     let generation = awaits.then(|| desk.generation(company)).flatten();
     let now = Timestamp::from(SystemTime::now());
-    Some(desk.answer(company, |snapshot| {
+    Some(desk.answer_stale(company, |snapshot, stale| {
         let asker = Asker {
             desk,
             asked: Asked {
                 api,
                 trail,
                 snapshot,
+                stale,
             },
             generation,
             explain,
@@ -184,9 +189,11 @@ fn evaluate(
     }))
 }
 
-/// Reads the body whole, and takes a place among the requests that are answered; what it should have been said to be is left to be told after the company.
+/// Reads the body whole, takes a place among the requests that are answered, and waits for the
+/// generation that it names; what it should have been said to be is left to be told after the company.
 pub(super) async fn read<'w>(
     worker: &'w Worker,
+    company: Option<&str>,
     headers: &HeaderMap,
     body: &mut Incoming,
 ) -> Result<(Said, Place<'w>), Answer> {
@@ -195,6 +202,7 @@ pub(super) async fn read<'w>(
     let body = body::collect(body, most, time, worker.bodies()).await;
     let body = body.map_err(|error| unread(error, most))?;
     let place = worker.take_place()?;
+    wait::for_generation(worker, company, &body).await;
     Ok((is_json(headers).map(|()| body), place))
 }
 

@@ -79,7 +79,7 @@ pub(super) async fn evaluations(
     headers: &HeaderMap,
     body: &mut Incoming,
 ) -> Answer {
-    let (said, _place) = match authzen::read(worker, headers, body).await {
+    let (said, _place) = match authzen::read(worker, company, headers, body).await {
         Ok(read) => read,
         Err(answer) => return answer,
     };
@@ -128,13 +128,14 @@ fn answer(
     let awaits = any(names_generation);
     let generation = awaits.then(|| desk.generation(company)).flatten();
     let now = Timestamp::from(SystemTime::now());
-    Some(desk.answer(company, |snapshot| {
+    Some(desk.answer_stale(company, |snapshot, stale| {
         let asker = Asker {
             desk,
             asked: desk::Asked {
                 api: Api::Evaluations,
                 trail,
                 snapshot,
+                stale,
             },
             generation,
             explain,

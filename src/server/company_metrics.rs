@@ -74,7 +74,9 @@ impl Row {
     fn of(companies: &Companies, company: String, now: SystemTime) -> Self {
         let status = companies.status(&company).unwrap_or_default();
         let bytes = companies.with(&company, |current| match current {
-            Current::Active(snapshot) => Some(snapshot.size_bytes() as f64),
+            Current::Active(snapshot) | Current::Stale(snapshot) => {
+                Some(snapshot.size_bytes() as f64)
+            }
             Current::Inactive | Current::Unknown => None,
         });
         let loaded_at = status

@@ -34,6 +34,8 @@ pub(super) struct Asked<'r, 's> {
     pub(super) api: Api,
     pub(super) trail: Option<&'r Trail>,
     pub(super) snapshot: &'s Snapshot,
+    /// It is too old, and every check is denied.
+    pub(super) stale: bool,
 }
 
 // === impl Desk ===
@@ -68,14 +70,27 @@ impl Desk {
         company: Option<&str>,
         make: impl FnOnce(&Snapshot) -> Result<Answer, Refusal>,
     ) -> Answer {
+        self.answer_stale(company, |snapshot, stale| match stale {
+            false => make(snapshot),
+            true => Err(too_old()),
+        })
+    }
+
+    /// As [`Desk::answer`], for what is answered even where the snapshot is too old: `make` is told.
+    pub(super) fn answer_stale(
+        &self,
+        company: Option<&str>,
+        make: impl FnOnce(&Snapshot, bool) -> Result<Answer, Refusal>,
+    ) -> Answer {
         self.with_company(company, |current| {
-            let snapshot = match current {
-                Current::Active(snapshot) => snapshot,
+            let (snapshot, stale) = match current {
+                Current::Active(snapshot) => (snapshot, false),
+                Current::Stale(snapshot) => (snapshot, true),
                 Current::Inactive => return no_snapshot().into(),
                 Current::Unknown if self.readiness().is_starting() => return no_snapshot().into(),
                 Current::Unknown => return unknown(company).into(),
             };
-            make(snapshot)
+            make(snapshot, stale)
                 .unwrap_or_else(Answer::from)
                 .of_revision(self.headers.revision(snapshot.revision()))
         })
@@ -90,7 +105,13 @@ impl Desk {
     ) -> Result<Reason<'s>, Refusal> {
         let sampled = self.metrics.samples_next();
         let began = (sampled || asked.trail.is_some()).then(Instant::now);
-        let reason = decide::check(asked.snapshot, query);
+        let reason = match asked.stale {
+            false => decide::check(asked.snapshot, query),
+            true => Reason::PolicyTooOld,
+        };
+        if let Some(shadow) = &self.shared.shadow {
+            shadow.compare(asked, query, &reason);
+        }
         if let Some(took) = began.map(|began| began.elapsed()) {
             if sampled {
                 self.metrics.decision_took(took);
@@ -221,6 +242,12 @@ pub(super) fn unknown(company: Option<&str>) -> Refusal {
 pub(super) fn no_snapshot() -> Refusal {
     let message = "nothing of this company's policy was ever activated";
     Refusal::new(Code::Unavailable, RefusalCode::NoActiveSnapshot, message)
+}
+
+#[cold]
+pub(super) fn too_old() -> Refusal {
+    let message = "what decides is older than it may be (`--max-staleness`)";
+    Refusal::new(Code::Unavailable, RefusalCode::PolicyTooOld, message)
 }
 
 /// Whether what decides has reached the generation that is asked for.

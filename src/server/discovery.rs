@@ -35,7 +35,7 @@ pub(super) fn metadata(desk: &Desk, rest: &str) -> Answer {
     let known = desk.with_company(company, |current| match current {
         Current::Unknown if desk.readiness().is_starting() => Err(no_snapshot()),
         Current::Unknown => Err(unknown(company)),
-        Current::Inactive | Current::Active(_) => Ok(()),
+        Current::Inactive | Current::Active(_) | Current::Stale(_) => Ok(()),
     });
     if let Err(refusal) = known {
         return refusal.into();

@@ -41,7 +41,7 @@ pub(super) async fn filtered(
     headers: &HeaderMap,
     body: &mut Incoming,
 ) -> Answer {
-    let (said, _place) = match authzen::read(worker, headers, body).await {
+    let (said, _place) = match authzen::read(worker, company, headers, body).await {
         Ok(read) => read,
         Err(answer) => return answer,
     };
@@ -63,6 +63,7 @@ fn answer(desk: &Desk, trail: Option<&Trail>, company: Option<&str>, said: &Said
             api,
             trail,
             snapshot,
+            stale: false,
         };
         request.answer(desk, &asked, generation)
     })

@@ -23,6 +23,7 @@ mod evaluation;
 mod expect;
 pub mod explanation;
 pub mod filter;
+mod freshness;
 mod json;
 mod listener;
 mod pace;
@@ -35,9 +36,11 @@ mod respond;
 mod routes;
 mod rpc;
 mod search;
+mod shadow;
 mod snapshots;
 mod stream;
 mod trail;
+mod wait;
 mod worker;
 
 use std::future::Future;
@@ -58,7 +61,7 @@ pub use routes::{INTERFACES, Interface};
 
 use crate::access::Access;
 use crate::companies::Companies;
-use crate::config::{Limits, Proxy, PublicUrl};
+use crate::config::{Freshness, Limits, Proxy, PublicUrl};
 use crate::identity::Identities;
 use crate::journal::Journal;
 use crate::telemetry::{Metrics, Spans};
@@ -90,6 +93,10 @@ pub struct Server {
     pub readiness: Arc<Readiness>,
     /// How `POST /v1/reload` looks at the source.
     pub reload: ReloadHandle,
+    /// How old snapshots may grow.
+    pub freshness: Freshness,
+    /// Whose decisions are compared with those that are given, if anybody's.
+    pub shadow: Option<Arc<Companies>>,
     /// How much it takes on.
     pub limits: Limits,
 }
@@ -116,6 +123,8 @@ struct Shared {
     spans: Option<Arc<Spans>>,
     metrics: Arc<Metrics>,
     readiness: Arc<Readiness>,
+    freshness: Freshness,
+    shadow: Option<shadow::Shadow>,
     limits: Limits,
 }
 
@@ -147,8 +156,11 @@ impl Server {
             spans: self.spans,
             metrics: self.metrics,
             readiness: self.readiness,
+            freshness: self.freshness,
+            shadow: self.shadow.map(shadow::Shadow::new),
             limits: self.limits,
         });
+        spawn_local(freshness::watch(Arc::clone(&shared)));
         let pool = pool::Pool::start(&shared)?;
         let (stopping, is_stopping) = watch::channel(Stage::Serving);
         let (stopped, is_stopped) = watch::channel(false);
@@ -213,6 +225,8 @@ impl Shared {
             spans: None,
             metrics,
             readiness: Arc::default(),
+            freshness: Freshness::default(),
+            shadow: None,
             limits: Limits::default(),
         }
     }

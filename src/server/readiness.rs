@@ -58,5 +58,7 @@ fn any_active(companies: &Companies) -> bool {
 
 /// Whether something decides for the company.
 pub(super) fn is_active(companies: &Companies, company: &str) -> bool {
-    companies.with(company, |current| matches!(current, Current::Active(_)))
+    companies.with(company, |current| {
+        matches!(current, Current::Active(_) | Current::Stale(_))
+    })
 }

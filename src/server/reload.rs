@@ -11,6 +11,8 @@ pub struct ReloadOptions {
     pub accept_failed_tests: bool,
     /// The loss of more users or objects than the limit.
     pub accept_loss: bool,
+    /// A snapshot that is older than what ran before.
+    pub accept_rollback: bool,
 }
 
 type Reloading = Pin<Box<dyn Future<Output = Result<(), String>> + Send>>;

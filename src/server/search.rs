@@ -37,7 +37,7 @@ pub(super) async fn search(
     headers: &HeaderMap,
     body: &mut Incoming,
 ) -> Answer {
-    let (said, _place) = match authzen::read(worker, headers, body).await {
+    let (said, _place) = match authzen::read(worker, company, headers, body).await {
         Ok(read) => read,
         Err(answer) => return answer,
     };
@@ -67,6 +67,7 @@ fn answer(
             api,
             trail,
             snapshot,
+            stale: false,
         };
         found(
             desk,

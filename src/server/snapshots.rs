@@ -78,7 +78,7 @@ impl Company {
     }
 
     fn fill(&mut self, current: Current<'_>) {
-        if let Current::Active(snapshot) = current {
+        if let Current::Active(snapshot) | Current::Stale(snapshot) = current {
             self.active = true;
             self.revision = Some(snapshot.revision().to_owned());
             self.digest = Some(snapshot.digest().to_owned());

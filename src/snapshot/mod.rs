@@ -6,7 +6,10 @@
 
 pub mod compare;
 mod compile;
+mod delta;
+mod envelope;
 mod file;
+mod keys;
 mod lists;
 mod names;
 pub(crate) mod origins;
@@ -16,11 +19,13 @@ mod suppose;
 pub(crate) mod tables;
 pub(crate) mod words;
 
-use std::fmt::Write as _;
 use std::sync::Arc;
 
 pub use compare::Loss;
-pub use file::FormatError;
+pub use delta::{Delta, DeltaError};
+pub use envelope::{Envelope, GENERATION_MAX, OpenError, SealError, Statement, Trust};
+pub use file::{FileMap, FormatError, ReadError, Section, VERSION};
+pub use keys::{KeyError, PrivateKey, PublicKey, Signature};
 
 pub(crate) use names::Kind;
 use origins::Origins;
@@ -61,15 +66,25 @@ const REVISION_DIGITS: usize = 32;
 
 impl Snapshot {
     fn new(heap: Arc<str>, tables: Tables, origins: Origins) -> Option<Self> {
-        let meta = *tables.meta.first()?;
         let digests = file::digested(&heap, &tables, &origins);
+        Self::assemble(heap, tables, origins, digests.content, digests.whole)
+    }
+
+    /// As [`Snapshot::new`], where the digests are known.
+    fn assemble(
+        heap: Arc<str>,
+        tables: Tables,
+        origins: Origins,
+        content: blake3::Hash,
+        whole: blake3::Hash,
+    ) -> Option<Self> {
         Some(Self {
+            meta: *tables.meta.first()?,
             heap,
             tables,
             origins,
-            meta,
-            digest: digests.content.to_hex().to_string(),
-            file_digest: digests.whole.to_hex().to_string(),
+            digest: content.to_hex().to_string(),
+            file_digest: whole.to_hex().to_string(),
             supposed: None,
         })
     }
@@ -131,20 +146,6 @@ impl Snapshot {
         self.tables.for_each(&mut add);
         self.origins.for_each(&mut add);
         bytes
-    }
-
-    /// Tables by name, with rows and bytes: what takes the memory.
-    #[must_use]
-    pub fn sizes(&self) -> String {
-        let mut text = format!("texts {} bytes\n", self.heap.len());
-        let mut tell = |_, name: &str, row: usize, bytes: &[u8]| {
-            let (rows, bytes) = (bytes.len() / row, bytes.len());
-            // Writing to a string cannot fail.
-            let _ = writeln!(text, "{name} {rows} rows, {bytes} bytes");
-        };
-        self.tables.for_each(&mut tell);
-        self.origins.for_each(&mut tell);
-        text
     }
 
     // What follows is how a decision reads the tables: every look-up is total.

@@ -4,7 +4,6 @@
 //! one, as it lies. Readers never trust a number: what points nowhere is absent.
 
 use std::net::IpAddr;
-use std::sync::Arc;
 
 use ipnet::IpNet;
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
@@ -492,26 +491,17 @@ macro_rules! tables {
                 );)*
             }
 
-            /// Fills the tables from bytes; `None` where a table is missing or does not hold whole rows.
-            pub(crate) fn from_parts<'b>(part: impl Fn(u32, usize) -> Option<&'b [u8]>) -> Option<Self> {
-                Some(Self {
-                    $($name: crate::snapshot::tables::rows_of(part($number, size_of::<$row>())?)?,)*
-                })
+            /// Reads the tables, in the order of numbers.
+            pub(in crate::snapshot) fn read(
+                from: &mut crate::snapshot::file::Reader<'_>,
+            ) -> Result<Self, crate::snapshot::file::ReadError> {
+                Ok(Self { $($name: from.rows($number)?,)* })
             }
+
+            /// Every table's number and row size, in the order of numbers.
+            pub(in crate::snapshot) const SHAPE: &[(u32, usize)] = &[$(($number, size_of::<$row>()),)*];
         }
     };
-}
-
-/// Copies rows out of bytes that need not be aligned.
-pub(in crate::snapshot) fn rows_of<T: FromBytes + IntoBytes + Immutable + Clone>(
-    bytes: &[u8],
-) -> Option<Arc<[T]>> {
-    if !bytes.len().is_multiple_of(size_of::<T>()) {
-        return None;
-    }
-    let mut rows = T::new_vec_zeroed(bytes.len() / size_of::<T>()).ok()?;
-    rows.as_mut_slice().as_mut_bytes().copy_from_slice(bytes);
-    Some(rows.into())
 }
 pub(in crate::snapshot) use tables;
 

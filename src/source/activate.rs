@@ -1,17 +1,19 @@
 //! A candidate's way to [`Companies::publish`], with all that may stop it.
 //!
-//! compile → ask the snapshot its own tests → weigh what goes → publish, if anything changed.
+//! compile, or read and check the envelope → compare generations → ask the snapshot its own tests →
+//! weigh what goes → publish, if anything changed.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
 use crate::companies::Companies;
 use crate::decide;
-use crate::snapshot::Snapshot;
+use crate::snapshot::{Envelope, Snapshot, Statement};
 
 use super::candidate::{self, Built, Candidate, Refusal, failed_tests_message};
-use super::settings::{FailedTests, ReloadOptions};
+use super::janitor::Janitor;
+use super::settings::{FailedTests, ReloadOptions, Settings};
 
 /// What became of an attempt to activate what a source holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -26,8 +28,18 @@ pub enum Outcome {
     PolicyErrors,
     /// There is more of something than the tables can number.
     TooLarge,
-    /// The file is no snapshot that this version reads, or another company's.
+    /// The file is no snapshot that this version reads.
     BadSnapshot,
+    /// It is not signed, and must be.
+    Unsigned,
+    /// It is signed by none of the keys that are trusted.
+    UntrustedKey,
+    /// A signature is wrong.
+    WrongSignature,
+    /// It is another company's.
+    OtherCompany,
+    /// It is older than what ran before.
+    Rollback,
     /// The snapshot answers a policy test otherwise than the test says.
     FailedTests,
     /// Too many users or objects would go.
@@ -51,11 +63,10 @@ pub trait LoadObserver: Send + Sync {
 /// Activates candidates, one at a time.
 pub(crate) struct Activator {
     companies: Arc<Companies>,
-    failed_tests: FailedTests,
-    max_loss: f64,
-    /// Snapshots that decide no more. Freed here, once no request holds them: freeing a large one
-    /// takes longer than many decisions.
-    retired: Vec<Arc<Snapshot>>,
+    settings: Settings,
+    janitor: Janitor,
+    /// The highest generation that ran, of each company that had one, and of which body it was.
+    highest: BTreeMap<String, (u64, String)>,
 }
 
 /// What an activation did.
@@ -63,19 +74,26 @@ pub(crate) struct Activation {
     pub(crate) outcome: Outcome,
     /// Packs that the snapshot is made of.
     pub(crate) packs: BTreeSet<String>,
+    /// Which one it is, if its publisher says so.
+    pub(crate) generation: Option<u64>,
 }
 
 // === impl Outcome ===
 
 impl Outcome {
     /// Every outcome.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 17] = [
         Self::Activated,
         Self::Forced,
         Self::Unchanged,
         Self::PolicyErrors,
         Self::TooLarge,
         Self::BadSnapshot,
+        Self::Unsigned,
+        Self::UntrustedKey,
+        Self::WrongSignature,
+        Self::OtherCompany,
+        Self::Rollback,
         Self::FailedTests,
         Self::TooGreatLoss,
         Self::Unreadable,
@@ -94,6 +112,11 @@ impl Outcome {
             Self::PolicyErrors => "policy_errors",
             Self::TooLarge => "too_large",
             Self::BadSnapshot => "bad_snapshot",
+            Self::Unsigned => "unsigned",
+            Self::UntrustedKey => "untrusted_key",
+            Self::WrongSignature => "wrong_signature",
+            Self::OtherCompany => "other_company",
+            Self::Rollback => "rollback",
             Self::FailedTests => "failed_tests",
             Self::TooGreatLoss => "too_great_loss",
             Self::Unreadable => "unreadable",
@@ -107,13 +130,19 @@ impl Outcome {
 // === impl Activator ===
 
 impl Activator {
-    pub(crate) fn new(companies: Arc<Companies>, failed_tests: FailedTests, max_loss: f64) -> Self {
+    pub(crate) fn new(companies: Arc<Companies>, settings: Settings) -> Self {
         Self {
             companies,
-            failed_tests,
-            max_loss,
-            retired: Vec::new(),
+            settings,
+            janitor: Janitor::start(),
+            highest: BTreeMap::new(),
         }
+    }
+
+    /// What ran before this process did: nothing older is activated.
+    pub(crate) fn remember(&mut self, company: &str, generation: u64, body_digest: String) {
+        self.highest
+            .insert(company.to_owned(), (generation, body_digest));
     }
 
     /// Makes the candidate decide for the company, or tells why it must not.
@@ -122,47 +151,126 @@ impl Activator {
         company: &str,
         candidate: Candidate,
         options: ReloadOptions,
-    ) -> Result<Activation, Refusal> {
+    ) -> Result<(Activation, Option<Envelope>), Refusal> {
         let started = Instant::now();
-        let built = candidate::build(company, candidate)?;
+        let built = candidate::build_trusted(company, candidate, &self.settings.trust)?;
+        self.activate_built(company, built, options, started)
+    }
+
+    /// Takes note that this envelope is of what runs already.
+    pub(crate) fn confirm(
+        &mut self,
+        company: &str,
+        envelope: &Envelope,
+        options: ReloadOptions,
+    ) -> Result<Activation, Refusal> {
+        let said = envelope.statement();
+        self.goes_back(company, said, options)?;
+        self.ran(company, Some(said.clone()));
+        Ok(Activation {
+            outcome: Outcome::Unchanged,
+            packs: BTreeSet::new(),
+            generation: Some(said.generation),
+        })
+    }
+
+    /// As [`Self::activate`], for what was made a snapshot already.
+    pub(crate) fn activate_built(
+        &mut self,
+        company: &str,
+        built: Built,
+        options: ReloadOptions,
+        started: Instant,
+    ) -> Result<(Activation, Option<Envelope>), Refusal> {
         let packs = built.packs();
+        let said = built.envelope.as_ref().map(Envelope::statement).cloned();
+        let back = match &said {
+            Some(said) => self.goes_back(company, said, options)?,
+            None => false,
+        };
+        let generation = said.as_ref().map(|said| said.generation);
         let running = self.companies.load(company);
         let running = running.as_deref();
         if running.map(Snapshot::digest) == Some(built.snapshot.digest()) {
             let outcome = Outcome::Unchanged;
             // It decides as before, but lines have moved: explanations name where they stand now.
             if running.map(Snapshot::file_digest) != Some(built.snapshot.file_digest()) {
-                self.retired
-                    .extend(self.companies.publish(Arc::new(built.snapshot)));
+                let old = self.companies.publish(Arc::new(built.snapshot));
+                self.janitor.free(old);
             }
-            return Ok(Activation { outcome, packs });
+            self.ran(company, said);
+            let activation = Activation {
+                outcome,
+                packs,
+                generation,
+            };
+            return Ok((activation, built.envelope));
         }
         let failed = self.replay(company, &built, options)?;
         let lost = self.weigh(running, &built.snapshot, options)?;
         if !built.warnings.is_empty() {
             tracing::warn!(company, "the policy has warnings\n{}", built.warnings);
         }
-        let Built { snapshot, .. } = built;
-        self.publish(snapshot, running, started.elapsed());
-        let outcome = match failed || lost {
+        let Built {
+            snapshot, envelope, ..
+        } = built;
+        self.publish(snapshot, generation, running, started.elapsed());
+        self.ran(company, said);
+        let outcome = match failed || lost || back {
             true => Outcome::Forced,
             false => Outcome::Activated,
         };
-        Ok(Activation { outcome, packs })
+        let activation = Activation {
+            outcome,
+            packs,
+            generation,
+        };
+        Ok((activation, envelope))
     }
 
     /// Lets the company go.
     pub(crate) fn remove(&mut self, company: &str) {
-        self.retired.extend(self.companies.remove(company));
+        self.janitor.free(self.companies.remove(company));
         tracing::warn!(company, "its folder is gone: the company is removed");
     }
 
-    /// Frees the snapshots that no request holds any more; whether some are left.
-    pub(crate) fn free_retired(&mut self) -> bool {
-        // Nobody can take hold of what only this list holds.
-        self.retired
-            .retain(|snapshot| Arc::strong_count(snapshot) > 1);
-        !self.retired.is_empty()
+    /// Notes what runs now.
+    fn ran(&mut self, company: &str, said: Option<Statement>) {
+        if let Some(said) = said {
+            self.remember(company, said.generation, said.body_digest);
+        }
+    }
+
+    /// Whether it is older than what ran before, and that was accepted by a reload.
+    fn goes_back(
+        &self,
+        company: &str,
+        said: &Statement,
+        options: ReloadOptions,
+    ) -> Result<bool, Refusal> {
+        let Some((highest, digest)) = self.highest.get(company) else {
+            return Ok(false);
+        };
+        let other = said.generation == *highest && said.body_digest != *digest;
+        if said.generation > *highest || said.generation == *highest && !other {
+            return Ok(false);
+        }
+        let message = if other {
+            format!("generation {highest} ran already, and was another snapshot")
+        } else {
+            format!(
+                "it is of generation {}, and {highest} ran already",
+                said.generation
+            )
+        };
+        if options.accept_rollback || self.settings.accept_rollback {
+            tracing::warn!(company, "activated though older: {message}");
+            return Ok(options.accept_rollback);
+        }
+        let message = format!(
+            "{message}: a reload with `accept_rollback` forces it, and so does `--accept-rollback`"
+        );
+        Err(Refusal::new(Outcome::Rollback, message))
     }
 
     /// Asks the snapshot its own tests; whether some failed and that was accepted by a reload.
@@ -177,7 +285,7 @@ impl Activator {
             return Ok(false);
         }
         let message = failed_tests_message(&failed, |name| built.test_place(name));
-        let warn = self.failed_tests == FailedTests::Warn;
+        let warn = self.settings.failed_tests == FailedTests::Warn;
         if warn || options.accept_failed_tests {
             tracing::warn!(company, "activated with failed policy tests\n{message}");
             return Ok(!warn);
@@ -205,7 +313,7 @@ impl Activator {
         ];
         let mut too_much = Vec::new();
         for (kind, before, lost) in kinds {
-            if lost as f64 > self.max_loss * before as f64 {
+            if lost as f64 > self.settings.max_loss * before as f64 {
                 too_much.push(format!("{lost} of {before} {kind} would go"));
             }
         }
@@ -220,15 +328,22 @@ impl Activator {
         let message = format!(
             "{}: more than the share of {} that may (`--max-loss`); a reload with `accept_loss` forces it",
             too_much.join(", "),
-            self.max_loss
+            self.settings.max_loss
         );
         Err(Refusal::new(Outcome::TooGreatLoss, message))
     }
 
-    fn publish(&mut self, snapshot: Snapshot, running: Option<&Snapshot>, took: Duration) {
+    fn publish(
+        &mut self,
+        snapshot: Snapshot,
+        generation: Option<u64>,
+        running: Option<&Snapshot>,
+        took: Duration,
+    ) {
         tracing::info!(
             company = snapshot.company(),
             revision = snapshot.revision(),
+            generation,
             replaced = running.map(Snapshot::revision),
             users = snapshot.users(),
             users_before = running.map(Snapshot::users),
@@ -238,7 +353,9 @@ impl Activator {
             took_ms = u64::try_from(took.as_millis()).unwrap_or(u64::MAX),
             "activated"
         );
-        self.retired
-            .extend(self.companies.publish(Arc::new(snapshot)));
+        let new = Arc::new(snapshot);
+        if let Some(old) = self.companies.publish(Arc::clone(&new)) {
+            self.janitor.tell_and_free(old, new);
+        }
     }
 }

@@ -1,12 +1,15 @@
 //! What would become a company's snapshot, and the making of it.
 
 use std::collections::BTreeSet;
+use std::fs::File;
+use std::io::{self, BufReader, Read};
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use crate::decide::FailedTest;
 use crate::policy::{self, Diagnostic, Diagnostics, Place, Policy, Severity};
-use crate::snapshot::Snapshot;
+use crate::snapshot::{Envelope, OpenError, SealError, Snapshot, Trust};
 
 use super::Outcome;
 
@@ -17,7 +20,12 @@ pub enum Candidate {
     Policies(policy::Files),
     /// A compiled snapshot.
     Snapshot(Arc<[u8]>),
+    /// A compiled snapshot in a file, which is read when it is made one.
+    File(PathBuf),
 }
+
+/// Bytes of a file that are read at once.
+const BUFFER_BYTES: usize = 1 << 20;
 
 /// What became of a candidate.
 pub struct Built {
@@ -25,6 +33,8 @@ pub struct Built {
     pub snapshot: Snapshot,
     /// What it was compiled from; a compiled snapshot does not tell.
     pub policy: Option<Policy>,
+    /// What was around a compiled snapshot, if anything was.
+    pub envelope: Option<Envelope>,
     /// What is allowed, but hardly meant.
     pub warnings: Diagnostics,
 }
@@ -45,15 +55,28 @@ pub struct Refusal {
     pub diagnostics: Option<Diagnostics>,
 }
 
-/// Makes the candidate a snapshot. A bug met on the way is a refusal like others: it must not stop
+/// Makes the candidate a snapshot, whoever signed it. A bug met on the way is a refusal like others: it must not stop
 /// the companies that come after.
 ///
 /// # Errors
 /// Whatever is wrong with the candidate.
 pub fn build(company: &str, candidate: Candidate) -> Result<Built, Refusal> {
+    build_trusted(company, candidate, &Trust::default())
+}
+
+/// As [`build`], of what a trusted key signed alone.
+pub(crate) fn build_trusted(
+    company: &str,
+    candidate: Candidate,
+    trust: &Trust,
+) -> Result<Built, Refusal> {
     let built = catch_unwind(AssertUnwindSafe(|| match candidate {
+        Candidate::Policies(_) if trust.demands() => Err(unsigned_policies()),
         Candidate::Policies(files) => from_policies(company, &files),
-        Candidate::Snapshot(bytes) => from_snapshot(company, &bytes),
+        Candidate::Snapshot(bytes) => {
+            from_snapshot(company, &mut &*bytes, bytes.len() as u64, trust)
+        }
+        Candidate::File(path) => from_file(company, &path, trust),
     }));
     built.unwrap_or_else(|panic| {
         let said = panic
@@ -98,25 +121,70 @@ fn from_policies(company: &str, files: &policy::Files) -> Result<Built, Refusal>
     Ok(Built {
         snapshot,
         policy: Some(reading.policy),
+        envelope: None,
         warnings: reading.warnings,
     })
 }
 
-fn from_snapshot(company: &str, bytes: &[u8]) -> Result<Built, Refusal> {
-    let refuse = |message| Refusal::new(Outcome::BadSnapshot, message);
-    let snapshot = Snapshot::from_bytes(bytes).map_err(|error| refuse(error.to_string()))?;
+#[cold]
+fn unsigned_policies() -> Refusal {
+    let message = "policies cannot be signed, and only what a trusted key signed is taken \
+                   (`--trust-key`): compile and sign them, or publish them";
+    Refusal::new(Outcome::Unsigned, message.to_owned())
+}
+
+fn from_file(company: &str, path: &std::path::Path, trust: &Trust) -> Result<Built, Refusal> {
+    let unreadable = |error: io::Error| {
+        let message = format!("cannot read `{}`: {error}", path.display());
+        Refusal::new(Outcome::Unreadable, message)
+    };
+    let file = File::open(path).map_err(unreadable)?;
+    let length = file.metadata().map_err(unreadable)?.len();
+    let mut file = BufReader::with_capacity(BUFFER_BYTES, file);
+    from_snapshot(company, &mut file, length, trust)
+}
+
+pub(crate) fn from_snapshot(
+    company: &str,
+    from: &mut dyn Read,
+    length: u64,
+    trust: &Trust,
+) -> Result<Built, Refusal> {
+    let opened = Snapshot::open(from, length, trust);
+    let (snapshot, envelope) = opened.map_err(|error| {
+        let outcome = match &error {
+            OpenError::Io(_) => Outcome::Unreadable,
+            OpenError::Format(_) => Outcome::BadSnapshot,
+            OpenError::Seal(error) => outcome_of(error),
+        };
+        Refusal::new(outcome, format!("`{company}.callgate`: {error}"))
+    })?;
     if snapshot.company() != company {
         let message = format!(
             "`{company}.callgate` holds the snapshot of `{}`",
             snapshot.company()
         );
-        return Err(refuse(message));
+        return Err(Refusal::new(Outcome::OtherCompany, message));
     }
     Ok(Built {
         snapshot,
         policy: None,
+        envelope,
         warnings: Diagnostics::default(),
     })
+}
+
+/// What kind of thing is wrong with an envelope.
+pub(crate) fn outcome_of(error: &SealError) -> Outcome {
+    match error {
+        SealError::Malformed(_) | SealError::Version(_) | SealError::OtherBody => {
+            Outcome::BadSnapshot
+        }
+        SealError::Unsigned => Outcome::Unsigned,
+        SealError::Untrusted(_) => Outcome::UntrustedKey,
+        SealError::WrongSignature(_) => Outcome::WrongSignature,
+        SealError::OtherCompany { .. } => Outcome::OtherCompany,
+    }
 }
 
 /// Where a place of the policy is, for people.

@@ -3,7 +3,7 @@
 use std::io;
 use std::path::PathBuf;
 
-use crate::snapshot::FormatError;
+use crate::snapshot::OpenError;
 
 /// Why a source as a whole gave nothing. What runs goes on running.
 #[derive(Debug, thiserror::Error)]
@@ -39,7 +39,7 @@ pub enum SourceError {
         /// The file.
         path: PathBuf,
         /// What is wrong with it.
-        error: FormatError,
+        error: OpenError,
     },
     /// It does not hold still.
     #[error("`{}` was changed again and again while it was read", path.display())]
@@ -47,18 +47,10 @@ pub enum SourceError {
         /// The source.
         path: PathBuf,
     },
-    /// The source speaks a protocol that this version does not read.
-    #[error("`{0}`: only folders are read as sources yet")]
-    Remote(String),
+    /// The place where snapshots are published gives nothing.
+    #[error("{0}")]
+    Unreachable(String),
     /// The source cannot be watched.
     #[error("cannot start the thread that watches the source: {0}")]
     Thread(io::Error),
-}
-
-/// The path of a folder, and not a URL.
-pub(crate) fn local(source: PathBuf) -> Result<PathBuf, SourceError> {
-    match source.to_str() {
-        Some(url) if url.contains("://") => Err(SourceError::Remote(url.to_owned())),
-        _ => Ok(source),
-    }
 }

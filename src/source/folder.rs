@@ -137,6 +137,12 @@ impl Folder {
         Ok(files)
     }
 
+    /// Where the one file of a unit lies, as the last look found it.
+    pub(crate) fn path(&self, unit: &Unit) -> Option<PathBuf> {
+        let contents = self.seen.get(unit)?.contents.as_ref().ok()?;
+        contents.keys().next().map(|file| self.root.join(file))
+    }
+
     fn states(&mut self, now: Instant, full: bool) -> BTreeMap<Unit, State> {
         let mut states = BTreeMap::new();
         for (unit, seen) in &mut self.seen {
@@ -200,7 +206,7 @@ fn digest(
             Some(known) => known.digest,
             None => {
                 let sure = !stamp.is_young(SystemTime::now());
-                let digest = blake3::hash(&read_file(root, path, stamp)?);
+                let digest = digest_file(root, path, stamp)?;
                 let read = Known {
                     stamp: *stamp,
                     digest,
@@ -219,6 +225,30 @@ fn digest(
 
 /// Reads the very file that bore the stamp, and only if it bears it still when it has been read.
 fn read_file(root: &Path, within: &str, stamp: &Stamp) -> Result<Vec<u8>, ReadError> {
+    let mut bytes = Vec::with_capacity(usize::try_from(stamp.size).unwrap_or_default());
+    read_out(root, within, stamp, |file| {
+        file.read_to_end(&mut bytes).map(|_| bytes.len() as u64)
+    })?;
+    Ok(bytes)
+}
+
+/// As [`read_file`], without holding it.
+fn digest_file(root: &Path, within: &str, stamp: &Stamp) -> Result<Hash, ReadError> {
+    let mut hasher = blake3::Hasher::new();
+    read_out(root, within, stamp, |file| {
+        hasher.update_reader(file).map(|hasher| hasher.count())
+    })?;
+    Ok(hasher.finalize())
+}
+
+/// Calls `read` with the very file that bore the stamp; right only if it bears it still then, and
+/// as many bytes were read as it says.
+fn read_out(
+    root: &Path,
+    within: &str,
+    stamp: &Stamp,
+    read: impl FnOnce(&mut dyn Read) -> std::io::Result<u64>,
+) -> Result<(), ReadError> {
     let failed = |error: std::io::Error| match error.kind() {
         std::io::ErrorKind::NotFound => ReadError::Changed,
         _ => ReadError::Unreadable(unreadable(within, &error)),
@@ -236,14 +266,12 @@ fn read_file(root: &Path, within: &str, stamp: &Stamp) -> Result<Vec<u8>, ReadEr
     if !unchanged(&file)? {
         return Err(ReadError::Changed);
     }
-    let mut bytes = Vec::with_capacity(usize::try_from(stamp.size).unwrap_or_default());
     // One byte more than there should be shows a file that grew; a larger one is not read out.
-    let taken = (&mut file).take(stamp.size + 1).read_to_end(&mut bytes);
-    taken.map_err(failed)?;
-    if bytes.len() as u64 != stamp.size || !unchanged(&file)? {
+    let taken = read(&mut (&mut file).take(stamp.size + 1)).map_err(failed)?;
+    if taken != stamp.size || !unchanged(&file)? {
         return Err(ReadError::Changed);
     }
-    Ok(bytes)
+    Ok(())
 }
 
 #[cfg(test)]

@@ -53,6 +53,13 @@ pub(crate) fn list(root: &Path, kind: Kind) -> Result<BTreeMap<Unit, Contents>, 
     }
 }
 
+/// Whether a name may be a company's folder: one that leads nowhere else.
+pub(crate) fn is_plain(name: &str) -> bool {
+    !name.is_empty()
+        && name.len() <= 63
+        && (name.bytes()).all(|byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'-'))
+}
+
 /// Which kind of source the folder is: what holds `companies/` is a policy tree.
 pub(crate) fn kind(root: &Path) -> Result<Kind, SourceError> {
     let mut snapshots = false;

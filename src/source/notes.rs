@@ -49,7 +49,13 @@ impl Notes {
     }
 
     /// What the source holds of the company was compiled, and runs.
-    pub(crate) fn activated(&self, company: &str, outcome: Outcome, took: Duration) {
+    pub(crate) fn activated(
+        &self,
+        company: &str,
+        outcome: Outcome,
+        generation: Option<u64>,
+        took: Duration,
+    ) {
         self.observer.loaded(company, outcome, took);
         let now = SystemTime::now();
         self.note(company, |status| {
@@ -58,7 +64,39 @@ impl Notes {
             }
             status.fresh_at = Some(now);
             status.failure = None;
+            // A reload's number stays good: what decides is not older than it was.
+            status.generation = generation.or(status.generation);
         });
+    }
+
+    /// What ran last runs again, as it was kept; it was fresh then.
+    pub(crate) fn restored(
+        &self,
+        company: &str,
+        path: &std::path::Path,
+        generation: Option<u64>,
+        fresh_at: SystemTime,
+        took: Duration,
+    ) {
+        let age = fresh_at.elapsed().unwrap_or_default();
+        tracing::warn!(
+            company,
+            generation,
+            path = %path.display(),
+            age_s = age.as_secs(),
+            "what ran last decides until the source is read"
+        );
+        self.observer.loaded(company, Outcome::Activated, took);
+        self.note(company, |status| {
+            status.loaded_at = Some(SystemTime::now());
+            status.fresh_at = Some(fresh_at);
+            status.generation = generation;
+        });
+    }
+
+    /// What runs of the company is at least what a reload of this number found.
+    pub(crate) fn number(&self, company: &str, generation: u64) {
+        self.note(company, |status| status.generation = Some(generation));
     }
 
     /// What the source holds of the company was tried in vain.
@@ -78,6 +116,11 @@ impl Notes {
             | Outcome::PolicyErrors
             | Outcome::TooLarge
             | Outcome::BadSnapshot
+            | Outcome::Unsigned
+            | Outcome::UntrustedKey
+            | Outcome::WrongSignature
+            | Outcome::OtherCompany
+            | Outcome::Rollback
             | Outcome::FailedTests
             | Outcome::TooGreatLoss
             | Outcome::Internal => false,
@@ -124,7 +167,8 @@ impl Notes {
             if status.source.is_empty() {
                 let within = match self.kind {
                     Some(Kind::Snapshots) => format!("{company}.callgate"),
-                    Some(Kind::Policies) | None => format!("companies/{company}"),
+                    Some(Kind::Policies) => format!("companies/{company}"),
+                    None => company.to_owned(),
                 };
                 status.source = self.root.join(within).display().to_string();
             }

@@ -2,7 +2,7 @@
 //! fails, what is gone.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -10,25 +10,36 @@ use std::time::{Duration, Instant};
 use blake3::Hash;
 
 use crate::companies::Companies;
+use crate::snapshot::Envelope;
 
 use super::SourceError;
 use super::activate::{Activator, LoadObserver, Outcome};
-use super::candidate::{Candidate, Refusal};
+use super::cache::Cache;
+use super::candidate::{Built, Candidate, Refusal};
 use super::folder::{Files, Folder, ReadError, State};
 use super::listing::Unit;
 use super::notes::Notes;
+use super::remote::{self, Fetched, Remote};
 use super::settings::{Kind, ReloadOptions, Settings};
 
 /// The source on one side, what runs on the other, and what is known of their difference.
 pub(crate) struct Reconciler {
-    folder: Folder,
+    origin: Origin,
+    cache: Option<Cache>,
     settings: Settings,
+    companies: Arc<Companies>,
     activator: Activator,
     notes: Notes,
     tracked: BTreeMap<String, Tracked>,
     /// The source's own failure, logged once.
     failure: Option<String>,
     stop: Arc<AtomicBool>,
+}
+
+/// Where it comes from.
+enum Origin {
+    Folder(Folder),
+    Remote(Box<Remote>),
 }
 
 /// How a look is to be done.
@@ -53,6 +64,10 @@ struct Tracked {
     asked: u64,
     /// Since when its folder is gone while everything else reads.
     gone: Option<Instant>,
+    /// The last look found that what the source holds is what runs.
+    fresh: bool,
+    /// What runs bears a number of its publisher.
+    numbered: bool,
 }
 
 /// What a snapshot was made of, or would have been.
@@ -64,6 +79,14 @@ struct Basis {
 
 /// The units of a source, as a look found them.
 type Units = BTreeMap<Unit, State>;
+
+/// What would decide for a company.
+enum Proposal {
+    Candidate(Candidate),
+    Built(Box<Built>),
+    /// It is what runs, in this envelope.
+    Same(Envelope),
+}
 
 /// Why a company cannot be activated now.
 enum Blocked {
@@ -85,8 +108,16 @@ impl Reconciler {
     ) -> Self {
         Self {
             notes: Notes::new(Arc::clone(&companies), observer, root.clone()),
-            folder: Folder::new(root, settings.settle),
-            activator: Activator::new(companies, settings.failed_tests, settings.max_loss),
+            origin: match remote::is_remote(&root) {
+                false => Origin::Folder(Folder::new(root, settings.settle)),
+                true => {
+                    let (authorities, only) = (settings.source_ca.clone(), settings.only.clone());
+                    Origin::Remote(Box::new(Remote::new(root, authorities, only)))
+                }
+            },
+            cache: settings.cache.clone().map(Cache::open),
+            companies: Arc::clone(&companies),
+            activator: Activator::new(companies, settings.clone()),
             settings,
             tracked: BTreeMap::new(),
             failure: None,
@@ -96,12 +127,17 @@ impl Reconciler {
 
     /// Looks once and does what is to be done. Whether something is in motion: look again soon.
     pub(crate) fn round(&mut self, round: Round) -> bool {
-        self.activator.free_retired();
-        match self.folder.look(round.full) {
+        let looked = match &mut self.origin {
+            Origin::Folder(folder) => folder.look(round.full).inspect(|_| {
+                self.notes.kind = folder.kind();
+            }),
+            Origin::Remote(remote) => remote.look(round.reload.is_some()),
+        };
+        let restless = match looked {
             Ok(units) => {
-                self.notes.kind = self.folder.kind();
                 if self.failure.take().is_some() {
-                    tracing::info!(source = %self.folder.root().display(), "the source reads again");
+                    let source = self.place();
+                    tracing::info!(source = %source.display(), "the source reads again");
                 }
                 self.reconcile(&units, round)
             }
@@ -109,6 +145,83 @@ impl Reconciler {
                 self.source_failed(&error);
                 false
             }
+        };
+        if let Some(cache) = &mut self.cache {
+            cache.tick();
+        }
+        restless
+    }
+
+    /// Activates what ran last, as the cache kept it; whether there was anything.
+    pub(crate) fn restore(&mut self) -> bool {
+        let Some(cache) = &self.cache else {
+            return false;
+        };
+        let only = &self.settings.only;
+        let served = |company: &str| only.is_empty() || only.contains(company);
+        let kept = cache.companies().filter(|(company, _)| served(company));
+        let kept: Vec<_> = kept
+            .map(|(company, kept)| (company.to_owned(), kept.clone(), cache.path(company)))
+            .collect();
+        let mut restored = false;
+        for (company, kept, path) in kept {
+            if let Some((generation, digest)) = kept.highest.clone() {
+                self.activator.remember(&company, generation, digest);
+            }
+            let started = Instant::now();
+            // It ran before: whatever was accepted then is accepted now.
+            let options = ReloadOptions {
+                accept_failed_tests: true,
+                accept_loss: true,
+                accept_rollback: false,
+            };
+            let candidate = Candidate::File(path.clone());
+            let done = self.activator.activate(&company, candidate, options);
+            let took = started.elapsed();
+            let tracked = self.tracked.entry(company.clone()).or_default();
+            match done {
+                Ok((activation, _)) => {
+                    restored = true;
+                    tracked.numbered = activation.generation.is_some();
+                    let (generation, at) = (activation.generation, kept.fresh_at());
+                    self.notes.restored(&company, &path, generation, at, took);
+                }
+                Err(refusal) => self.notes.refused(&company, &refusal, took),
+            }
+        }
+        restored
+    }
+
+    /// Has `changed` called when the source itself says that something changed, if it can; whether
+    /// that is settled.
+    pub(crate) fn on_change(&mut self, changed: impl Fn() + Send + 'static) -> bool {
+        match &mut self.origin {
+            Origin::Folder(_) => true,
+            Origin::Remote(remote) if remote.is_linked() => {
+                remote.on_change(changed);
+                true
+            }
+            Origin::Remote(_) => false,
+        }
+    }
+
+    /// Whether the source is not a folder that the system watches.
+    pub(crate) fn is_remote(&self) -> bool {
+        matches!(self.origin, Origin::Remote(_))
+    }
+
+    fn place(&self) -> &Path {
+        match &self.origin {
+            Origin::Folder(folder) => folder.root(),
+            Origin::Remote(remote) => remote.place(),
+        }
+    }
+
+    /// Gives this number to whatever has none of its publisher and was found fresh: a reload's.
+    pub(crate) fn number(&self, generation: u64) {
+        let fresh = |tracked: &Tracked| tracked.fresh && !tracked.numbered;
+        for (company, _) in self.tracked.iter().filter(|(_, tracked)| fresh(tracked)) {
+            self.notes.number(company, generation);
         }
     }
 
@@ -159,11 +272,16 @@ impl Reconciler {
         let unit = Unit::Company(company.to_owned());
         let tracked = self.tracked.entry(company.to_owned()).or_default();
         tracked.gone = None;
+        tracked.fresh = false;
         still(units, &unit)?;
         let same = |basis: &Basis| digest(units, &unit, basis.packs.as_ref()) == basis.digest;
         if tracked.running.as_ref().is_some_and(same) {
             tracked.refused = None;
+            tracked.fresh = true;
             self.notes.fresh(company);
+            if let Some(cache) = &mut self.cache {
+                cache.fresh(company);
+            }
             return Ok(());
         }
         if let Some((basis, refusal)) = &tracked.refused
@@ -177,11 +295,19 @@ impl Reconciler {
             .running
             .as_ref()
             .and_then(|basis| basis.packs.clone());
-        let candidate = self.candidate(&unit, packs.as_ref(), units)?;
-
-        let started = Instant::now();
         let options = round.reload.unwrap_or_default();
-        let done = self.activator.activate(company, candidate, options);
+        let started = Instant::now();
+        let done = match self.proposal(company, &unit, packs.as_ref(), units)? {
+            Proposal::Candidate(candidate) => self.activator.activate(company, candidate, options),
+            Proposal::Built(built) => {
+                let activator = &mut self.activator;
+                activator.activate_built(company, *built, options, started)
+            }
+            Proposal::Same(envelope) => {
+                let done = self.activator.confirm(company, &envelope, options);
+                done.map(|activation| (activation, Some(envelope)))
+            }
+        };
         let took = started.elapsed();
         let basis = |packs: Option<BTreeSet<String>>| Basis {
             digest: digest(units, &unit, packs.as_ref()),
@@ -189,10 +315,19 @@ impl Reconciler {
         };
         let tracked = self.tracked.entry(company.to_owned()).or_default();
         match done {
-            Ok(activation) => {
+            Ok((activation, envelope)) => {
                 tracked.running = Some(basis(Some(activation.packs)));
                 tracked.refused = None;
-                self.notes.activated(company, activation.outcome, took);
+                tracked.fresh = true;
+                tracked.numbered = activation.generation.is_some();
+                let generation = activation.generation;
+                self.notes
+                    .activated(company, activation.outcome, generation, took);
+                if let (Some(cache), Some(snapshot)) =
+                    (&mut self.cache, self.companies.load(company))
+                {
+                    cache.keep(company, &snapshot, envelope.as_ref());
+                }
                 Ok(())
             }
             Err(refusal) => {
@@ -209,10 +344,35 @@ impl Reconciler {
         }
     }
 
+    /// What would decide for the company, had from a folder, or from elsewhere.
+    fn proposal(
+        &self,
+        company: &str,
+        unit: &Unit,
+        wanted: Option<&BTreeSet<String>>,
+        units: &Units,
+    ) -> Result<Proposal, Blocked> {
+        match &self.origin {
+            Origin::Folder(folder) => {
+                let candidate = self.candidate(folder, unit, wanted, units);
+                candidate.map(Proposal::Candidate)
+            }
+            Origin::Remote(remote) => {
+                let running = self.companies.load(company);
+                let fetched = remote.fetch(company, running.as_deref(), &self.settings.trust);
+                match fetched.map_err(Blocked::Refused)? {
+                    Fetched::Same(envelope) => Ok(Proposal::Same(envelope)),
+                    Fetched::Built(built) => Ok(Proposal::Built(built)),
+                }
+            }
+        }
+    }
+
     /// The bytes that the company would be compiled from: its own, and those of all packs that
     /// can be read. Which pack it wants stands in these bytes; a pack known to be wanted must read.
     fn candidate(
         &self,
+        folder: &Folder,
         unit: &Unit,
         wanted: Option<&BTreeSet<String>>,
         units: &Units,
@@ -221,28 +381,22 @@ impl Reconciler {
         for (pack, _) in packs(units).filter(|(_, name)| must(name)) {
             still(units, pack)?;
         }
-        let mut files = self.read(unit)?;
-        if self.folder.kind() == Some(Kind::Snapshots) {
-            let bytes = files.pop_first().map(|(_, bytes)| bytes);
-            return Ok(Candidate::Snapshot(bytes.unwrap_or_else(|| [].into())));
+        if folder.kind() == Some(Kind::Snapshots) {
+            // Checked by its own digests when it is read, so that it need not be held beside.
+            let path = folder.path(unit);
+            return path
+                .map(Candidate::File)
+                .ok_or(Blocked::Restless(Duration::ZERO));
         }
+        let mut files = read(folder, unit)?;
         for (pack, name) in packs(units) {
-            match still(units, pack).and_then(|()| self.read(pack)) {
+            match still(units, pack).and_then(|()| read(folder, pack)) {
                 Ok(pack) => files.extend(pack),
                 Err(blocked) if must(name) => return Err(blocked),
                 Err(_) => {}
             }
         }
         Ok(Candidate::Policies(files.into_iter().collect()))
-    }
-
-    fn read(&self, unit: &Unit) -> Result<Files, Blocked> {
-        self.folder.read(unit).map_err(|error| match error {
-            ReadError::Changed => Blocked::Restless(Duration::ZERO),
-            ReadError::Unreadable(message) => {
-                Blocked::Refused(Refusal::new(Outcome::Unreadable, message))
-            }
-        })
     }
 
     /// Lets companies go whose folder is gone, once that held for long enough.
@@ -266,6 +420,9 @@ impl Reconciler {
             if all_read && since >= grace {
                 self.tracked.remove(&company);
                 self.activator.remove(&company);
+                if let Some(cache) = &mut self.cache {
+                    cache.remove(&company);
+                }
                 continue;
             }
             let message = format!(
@@ -291,6 +448,15 @@ impl Reconciler {
         }
         self.failure = Some(message);
     }
+}
+
+fn read(folder: &Folder, unit: &Unit) -> Result<Files, Blocked> {
+    folder.read(unit).map_err(|error| match error {
+        ReadError::Changed => Blocked::Restless(Duration::ZERO),
+        ReadError::Unreadable(message) => {
+            Blocked::Refused(Refusal::new(Outcome::Unreadable, message))
+        }
+    })
 }
 
 fn packs(units: &Units) -> impl Iterator<Item = (&Unit, &String)> {

@@ -1,7 +1,10 @@
 //! What the operator may set.
 
 use std::collections::BTreeSet;
+use std::path::PathBuf;
 use std::time::Duration;
+
+use crate::snapshot::Trust;
 
 /// How a source is watched and what is activated of it.
 #[derive(Clone, Debug)]
@@ -24,6 +27,16 @@ pub struct Settings {
     pub failed_tests: FailedTests,
     /// The greatest share of users or objects that an activation may drop, 0 to 1.
     pub max_loss: f64,
+    /// Whose signatures snapshots must bear.
+    pub trust: Trust,
+    /// Activate snapshots that are older than what ran before.
+    pub accept_rollback: bool,
+    /// Where what runs is kept, for a start without the source.
+    pub cache: Option<PathBuf>,
+    /// Authorities of a remote source's certificate, PEM, besides the system's.
+    pub source_ca: Option<PathBuf>,
+    /// What the log calls it.
+    pub name: &'static str,
 }
 
 /// What a failed policy test does to an activation.
@@ -42,6 +55,8 @@ pub struct ReloadOptions {
     pub accept_failed_tests: bool,
     /// Activate however many users or objects go.
     pub accept_loss: bool,
+    /// Activate a snapshot that is older than what ran before.
+    pub accept_rollback: bool,
 }
 
 /// What a source holds.
@@ -68,6 +83,11 @@ impl Default for Settings {
             hints: true,
             failed_tests: FailedTests::Refuse,
             max_loss: 0.2,
+            trust: Trust::default(),
+            accept_rollback: false,
+            cache: None,
+            source_ca: None,
+            name: "source",
         }
     }
 }
@@ -81,6 +101,7 @@ impl ReloadOptions {
         Self {
             accept_failed_tests: self.accept_failed_tests || other.accept_failed_tests,
             accept_loss: self.accept_loss || other.accept_loss,
+            accept_rollback: self.accept_rollback || other.accept_rollback,
         }
     }
 }

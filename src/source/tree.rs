@@ -1,17 +1,17 @@
 //! A source read once, for the command line.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::thread::sleep;
 use std::time::Duration;
 
 use crate::policy;
-use crate::snapshot::Snapshot;
+use crate::snapshot::{Snapshot, Trust};
 
 use super::candidate::{Candidate, Refusal};
-use super::error::local;
 use super::folder::{Files, Folder, ReadError, State};
 use super::listing::Unit;
+use super::remote::{self, Remote};
 use super::{Kind, Outcome, SourceError};
 
 /// How often a source that changes while it is read is read again, and how long after.
@@ -32,7 +32,10 @@ impl Tree {
     /// # Errors
     /// The source cannot be listed, holds no company, or does not hold still.
     pub fn read(root: &Path) -> Result<Self, SourceError> {
-        let root = local(root.to_owned())?;
+        let root = root.to_owned();
+        if remote::is_remote(&root) {
+            return Self::read_published(root);
+        }
         if root.is_file() {
             return Self::read_snapshot(root);
         }
@@ -52,8 +55,9 @@ impl Tree {
             Ok(bytes) => bytes,
             Err(error) => return Err(SourceError::Unreadable { path, error }),
         };
-        let snapshot = match Snapshot::from_bytes(&bytes) {
-            Ok(snapshot) => snapshot,
+        let opened = Snapshot::open(&mut &*bytes, bytes.len() as u64, &Trust::default());
+        let snapshot = match opened {
+            Ok((snapshot, _)) => snapshot,
             Err(error) => return Err(SourceError::NotASnapshot { path, error }),
         };
         let company = snapshot.company().to_owned();
@@ -61,6 +65,28 @@ impl Tree {
         Ok(Self {
             kind: Kind::Snapshots,
             units: BTreeMap::from([(Unit::Company(company), Ok(files))]),
+        })
+    }
+
+    fn read_published(place: PathBuf) -> Result<Self, SourceError> {
+        let authorities = std::env::var_os("CALLGATE_SOURCE_CA").map(PathBuf::from);
+        let mut remote = Remote::new(place, authorities, BTreeSet::new());
+        let units = remote.look(true)?.into_keys();
+        let units = units.map(|unit| {
+            let files = match &unit {
+                Unit::Pack(_) => Ok(Files::new()),
+                Unit::Company(company) => {
+                    let bytes = remote.download(company);
+                    bytes
+                        .map(|bytes| Files::from([(format!("{company}.callgate"), bytes.into())]))
+                        .map_err(|refusal| refusal.message)
+                }
+            };
+            (unit, files)
+        });
+        Ok(Self {
+            kind: Kind::Snapshots,
+            units: units.collect(),
         })
     }
 

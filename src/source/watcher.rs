@@ -94,7 +94,6 @@ impl Watcher {
         companies: Arc<Companies>,
         observer: Arc<dyn LoadObserver>,
     ) -> Result<Self, SourceError> {
-        let root = super::error::local(root)?;
         let (sender, messages) = mpsc::channel();
         let (progress, observed) = watch::channel(Progress::default());
         let stop = Arc::new(AtomicBool::new(false));
@@ -103,6 +102,7 @@ impl Watcher {
             stop: Arc::clone(&stop),
             progress: observed,
         };
+        let name = settings.name;
         let mut watched = Loop {
             reconciler: Reconciler::new(root.clone(), settings.clone(), companies, observer, stop),
             settings,
@@ -121,9 +121,15 @@ impl Watcher {
             full_at: Instant::now(),
         };
         let thread = thread::Builder::new()
-            .name("callgate-source".to_owned())
+            .name(format!("callgate-{name}"))
             .stack_size(STACK_BYTES)
-            .spawn(move || watched.run())
+            .spawn(move || {
+                let name = watched.settings.name;
+                // What the log says of the shadow must not be taken for what decides.
+                let shadow = (name == "shadow").then(|| tracing::error_span!("shadow").entered());
+                watched.run();
+                drop(shadow);
+            })
             .map_err(SourceError::Thread)?;
         Ok(Self { handle, thread })
     }
@@ -192,12 +198,21 @@ impl Handle {
 
 impl Loop {
     fn run(&mut self) {
+        if self.reconciler.restore() {
+            // It decides, and need not wait for a source that may be far or gone.
+            self.progress.send_modify(|progress| progress.tried = true);
+        }
         loop {
             self.watch_root();
             self.look();
             let looked = Instant::now();
             let pause = match self.restless {
                 true => self.settings.settle,
+                // Thousands that were started together must not ask together for ever.
+                false if self.reconciler.is_remote() => self
+                    .settings
+                    .poll_interval
+                    .mul_f64(0.8 + 0.4 * fastrand::f64()),
                 false => self.settings.poll_interval,
             };
             if !self.sleep(pause) {
@@ -256,6 +271,9 @@ impl Loop {
             *progress = now;
             changed
         });
+        if !self.reloads.is_empty() {
+            self.reconciler.number(self.asked);
+        }
         for reply in self.reloads.drain(..) {
             // Whoever asked may have gone.
             let _ = reply.send(());
@@ -303,6 +321,12 @@ impl Loop {
         if !self.settings.hints {
             return;
         }
+        if self.reconciler.is_remote() {
+            let (hinted, sender) = (Arc::clone(&self.hinted), self.sender.clone());
+            let settled = self.reconciler.on_change(move || hint(&hinted, &sender));
+            self.settings.hints = !settled;
+            return;
+        }
         let identity = identity(&self.root);
         if self.hints.as_ref().map(|(_, watched)| *watched) == identity {
             return;
@@ -313,10 +337,7 @@ impl Loop {
         };
         let (hinted, sender) = (Arc::clone(&self.hinted), self.sender.clone());
         let hints = Hints::watch(&self.root, move || {
-            if !hinted.swap(true, Ordering::Relaxed) {
-                // No receiver: the watcher has stopped.
-                let _ = sender.send(Message::Hint);
-            }
+            hint(&hinted, &sender);
         });
         match hints {
             Ok(hints) => self.hints = Some((hints, identity)),
@@ -325,6 +346,14 @@ impl Loop {
                 self.settings.hints = false;
             }
         }
+    }
+}
+
+/// Wakes the watcher, once for a swarm of hints.
+fn hint(hinted: &AtomicBool, sender: &Sender<Message>) {
+    if !hinted.swap(true, Ordering::Relaxed) {
+        // No receiver: the watcher has stopped.
+        let _ = sender.send(Message::Hint);
     }
 }
 

@@ -379,6 +379,7 @@ mod tests {
             Reason::BeyondOwnRoles,
             Reason::NoRoute,
             Reason::MethodNotAllowed,
+            Reason::PolicyTooOld,
         ];
         for reason in reasons {
             assert_eq!(decision_of(reason.ordinal()), reason.decision(), "{reason}");

@@ -11,14 +11,17 @@ use crate::fixture::{Running, Tree, USERS, company, settings, users};
 const FORCE_TESTS: ReloadOptions = ReloadOptions {
     accept_failed_tests: true,
     accept_loss: false,
+    accept_rollback: false,
 };
 const FORCE_LOSS: ReloadOptions = ReloadOptions {
     accept_failed_tests: false,
     accept_loss: true,
+    accept_rollback: false,
 };
 const NO_FORCE: ReloadOptions = ReloadOptions {
     accept_failed_tests: false,
     accept_loss: false,
+    accept_rollback: false,
 };
 
 /// A policy test that holds as long as olga may not listen.
@@ -286,7 +289,7 @@ fn a_folder_of_snapshots_is_a_source_too() {
         running.until("mended", || running.failure("acme").is_none());
     }
     fs::copy(folder.path().join("bolt.callgate"), &file).unwrap();
-    let failure = running.fails("acme", "bad_snapshot");
+    let failure = running.fails("acme", "other_company");
     assert!(failure.message.contains("`bolt`"), "{failure:?}");
     assert!(running.listens());
 }

@@ -94,6 +94,7 @@ fn a_reload_is_passed_on_with_what_it_accepts_and_told_when_done() {
             ReloadOptions {
                 accept_failed_tests: false,
                 accept_loss: true,
+                accept_rollback: false,
             },
         ),
         (
@@ -101,6 +102,7 @@ fn a_reload_is_passed_on_with_what_it_accepts_and_told_when_done() {
             ReloadOptions {
                 accept_failed_tests: true,
                 accept_loss: false,
+                accept_rollback: false,
             },
         ),
     ];

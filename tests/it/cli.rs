@@ -168,8 +168,8 @@ fn what_cannot_be_read_or_written_ends_with_4() {
         4,
     );
     ends(
-        &callgate(&tree, &["check", "https://example.com/policies"]),
-        2,
+        &callgate(&tree, &["check", "http://127.0.0.1:9/policies"]),
+        4,
     );
     tree.remove("companies");
     ends(&callgate(&tree, &["check", "TREE"]), 3);

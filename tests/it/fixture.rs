@@ -186,7 +186,7 @@ impl Running {
                 };
                 Some(decide::check(snapshot, &query).to_string())
             }
-            Current::Inactive | Current::Unknown => None,
+            Current::Stale(_) | Current::Inactive | Current::Unknown => None,
         })
     }
 

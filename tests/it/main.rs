@@ -68,6 +68,8 @@ mod policy_examples;
 mod process;
 /// What reverse proxies are answered.
 mod proxy;
+/// Publishing, and what reads what was published.
+mod publish;
 /// One process that takes over from another.
 mod replacement;
 /// Routes: HTTP requests as checks.
@@ -88,6 +90,8 @@ mod server;
 mod service;
 /// Failing cases, cut down.
 mod shrink;
+/// The snapshot file: damage, lies, and writers that die.
+mod snapshot_file;
 /// Spans of requests, in a build that sends them.
 #[cfg(feature = "otlp")]
 mod spans;
@@ -99,3 +103,5 @@ mod targets;
 mod tidy;
 /// TLS, and callers known by certificates.
 mod tls;
+/// Snapshots that travel: envelopes, generations, ages, the shadow.
+mod travel;

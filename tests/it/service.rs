@@ -143,6 +143,8 @@ impl Start {
                 let told = reloaded.send(options);
                 async move { told.map_err(|_| "nobody listens".to_owned()) }
             }),
+            freshness: callgate::config::Freshness::default(),
+            shadow: None,
             limits: self.limits,
         };
         let (told, bound) = mpsc::channel();

@@ -122,10 +122,12 @@ fn decided(
                 api: question.api,
                 trail: question.trail,
                 snapshot,
+                stale: false,
             };
             pass(desk, gate, &asked, question.headers, &request)
         }
-        Current::Inactive => Err(ProxyRefused::NoSnapshot),
+        // Where what is too old denies, it denies what routes would let pass, too.
+        Current::Inactive | Current::Stale(_) => Err(ProxyRefused::NoSnapshot),
         Current::Unknown if desk.readiness().is_starting() => Err(ProxyRefused::NoSnapshot),
         Current::Unknown => Err(ProxyRefused::UnknownCompany),
     })

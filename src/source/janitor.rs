@@ -1,0 +1,116 @@
+//! The janitor: a thread that frees snapshots which decide no more, and tells what their going
+//! changed.
+//!
+//! Freeing a large snapshot takes longer than many decisions, and so no request must be the last
+//! to hold one. Comparing two of them takes longer than activating the newer: nobody waits for it.
+
+use std::collections::BTreeSet;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
+use std::thread;
+use std::time::Duration;
+
+use crate::snapshot::Snapshot;
+use crate::snapshot::compare::{Diff, Effect};
+
+/// How often it looks whether the last request has let go.
+const LOOK: Duration = Duration::from_millis(100);
+
+/// The way to the janitor, who goes when this is gone.
+pub(crate) struct Janitor {
+    /// None: the system gave no thread.
+    jobs: Option<Sender<Job>>,
+}
+
+/// A snapshot that decides no more, and the one that does instead.
+struct Job {
+    old: Arc<Snapshot>,
+    new: Option<Arc<Snapshot>>,
+}
+
+// === impl Janitor ===
+
+impl Janitor {
+    pub(crate) fn start() -> Self {
+        let (jobs, given) = mpsc::channel();
+        let thread = thread::Builder::new().name("callgate-janitor".to_owned());
+        let started = thread.spawn(move || work(&given));
+        if let Err(error) = &started {
+            tracing::warn!(%error, "no thread frees old snapshots: whoever holds one last does");
+        }
+        Self {
+            jobs: started.is_ok().then_some(jobs),
+        }
+    }
+
+    /// Frees the snapshot once no request holds it.
+    pub(crate) fn free(&self, old: Option<Arc<Snapshot>>) {
+        if let Some(old) = old {
+            self.give(Job { old, new: None });
+        }
+    }
+
+    /// Tells what is otherwise with the new one, and frees the old one once no request holds it.
+    pub(crate) fn tell_and_free(&self, old: Arc<Snapshot>, new: Arc<Snapshot>) {
+        let new = Some(new);
+        self.give(Job { old, new });
+    }
+
+    fn give(&self, job: Job) {
+        if let Some(jobs) = &self.jobs {
+            // It ends only after us.
+            let _ = jobs.send(job);
+        }
+    }
+}
+
+fn work(jobs: &Receiver<Job>) {
+    let mut held: Vec<Arc<Snapshot>> = Vec::new();
+    loop {
+        let job = match held.is_empty() {
+            true => jobs.recv().map_err(|_| RecvTimeoutError::Disconnected),
+            false => jobs.recv_timeout(LOOK),
+        };
+        match job {
+            Ok(Job { old, new }) => {
+                if let Some(new) = new {
+                    // What is told is worth less than that snapshots are freed.
+                    let _ = catch_unwind(AssertUnwindSafe(|| tell(&old, &new)));
+                }
+                held.push(old);
+            }
+            Err(RecvTimeoutError::Timeout) => {}
+            Err(RecvTimeoutError::Disconnected) => return,
+        }
+        // Nobody can take hold of what only this list holds.
+        held.retain(|snapshot| Arc::strong_count(snapshot) > 1);
+    }
+}
+
+/// The line that says who gains and who loses, in numbers.
+fn tell(old: &Snapshot, new: &Snapshot) {
+    let diff = old.diff(new);
+    let permissions = |effects: &[Effect<'_>]| {
+        let effects = effects.iter().flat_map(|effect| &effect.permissions);
+        effects.collect::<BTreeSet<_>>().len()
+    };
+    tracing::info!(
+        company = new.company(),
+        revision = new.revision(),
+        replaced = old.revision(),
+        users_gain = users(&diff.gains),
+        users_lose = users(&diff.losses),
+        permissions_gained = permissions(&diff.gains),
+        permissions_lost = permissions(&diff.losses),
+        changes = diff.changes.len(),
+        may_gain = Diff::has_gain(&diff),
+        may_lose = Diff::has_loss(&diff),
+        "what changed with it"
+    );
+}
+
+fn users(effects: &[Effect<'_>]) -> usize {
+    let users = effects.iter().flat_map(|effect| &effect.users);
+    users.collect::<BTreeSet<_>>().len()
+}

@@ -1,0 +1,267 @@
+//! Publishing: a generation above the last, by compare-and-swap, and visible as a whole or not.
+
+use std::path::Path;
+
+use crate::snapshot::{Envelope, GENERATION_MAX, PrivateKey, Snapshot, Statement};
+
+use super::body::Body;
+use super::layout::{
+    BODIES_MAX, BODY_BYTES_MAX, DELTAS_MAX, HEAD_BYTES_MAX, Head, INDEX, INDEX_BYTES_MAX, Index,
+    Listed, Step, body_key, delta_key, head_key,
+};
+use super::store::{Got, Store, StoreError, Tag};
+use super::{Link, connect};
+
+/// How often is tried again what another publisher was faster with.
+const TRIES: usize = 20;
+
+/// Publishes to one place.
+pub struct Publisher {
+    link: Link,
+    key: Option<PrivateKey>,
+    made_by: String,
+}
+
+/// What became of a company's snapshot.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Published {
+    /// The generation that is there now.
+    pub generation: u64,
+    /// Whether it was there already.
+    pub unchanged: bool,
+    /// Bytes of the whole snapshot file.
+    pub body_bytes: u64,
+    /// Bytes that whoever has the generation before must fetch, if there was one.
+    pub delta_bytes: Option<usize>,
+}
+
+/// What lies at the place of a company.
+struct Before {
+    tag: Option<Tag>,
+    head: Option<(Head, Envelope)>,
+}
+
+// === impl Publisher ===
+
+impl Publisher {
+    /// Publishes to a folder or a URL.
+    ///
+    /// # Errors
+    /// The place cannot be reached, or takes nothing.
+    pub fn connect(
+        place: &Path,
+        authorities: Option<&Path>,
+        key: Option<PrivateKey>,
+        made_by: String,
+    ) -> Result<Self, String> {
+        let link = connect(place, authorities)?;
+        if let Store::Objects {
+            writable: false, ..
+        } = link.store
+        {
+            return Err(StoreError::ReadOnly.to_string());
+        }
+        Ok(Self { link, key, made_by })
+    }
+
+    /// Publishes a snapshot as its company's next generation, unless it is what is there.
+    ///
+    /// # Errors
+    /// The place cannot be read or written.
+    pub fn publish(&self, snapshot: &Snapshot) -> Result<Published, String> {
+        let company = snapshot.company();
+        for _ in 0..TRIES {
+            let before = self.before(company)?;
+            if let Some(same) = self.is_there(&before, snapshot) {
+                self.list(company)?;
+                return Ok(same);
+            }
+            let (head, published) = self.prepare(snapshot, &before)?;
+            let Before { tag, .. } = &before;
+            if self.run(
+                self.link
+                    .store
+                    .swap(&head_key(company), tag.as_ref(), head.to_bytes()),
+            )? {
+                self.list(company)?;
+                self.clean(company, &before, &head);
+                return Ok(published);
+            }
+        }
+        Err(format!("others publish `{company}` again and again"))
+    }
+
+    fn before(&self, company: &str) -> Result<Before, String> {
+        let got = self.run(
+            self.link
+                .store
+                .get(&head_key(company), HEAD_BYTES_MAX, None),
+        )?;
+        let Got::Found(bytes, tag) = got else {
+            return Ok(Before {
+                tag: None,
+                head: None,
+            });
+        };
+        let head = Head::read(company, &bytes)?;
+        let envelope = head.envelope()?;
+        Ok(Before {
+            tag: Some(tag),
+            head: Some((head, envelope)),
+        })
+    }
+
+    /// What is there already, if it is this snapshot, signed as it would be.
+    fn is_there(&self, before: &Before, snapshot: &Snapshot) -> Option<Published> {
+        let (head, envelope) = before.head.as_ref()?;
+        let signed = match &self.key {
+            None => true,
+            Some(key) => envelope.signers().any(|by| by == key.public()),
+        };
+        (signed && head.file_digest == snapshot.file_digest()).then(|| Published {
+            generation: envelope.statement().generation,
+            unchanged: true,
+            body_bytes: envelope.statement().body_bytes,
+            delta_bytes: None,
+        })
+    }
+
+    /// Puts all that the next head names, and makes the head.
+    fn prepare(&self, snapshot: &Snapshot, before: &Before) -> Result<(Head, Published), String> {
+        let (company, file_digest) = (snapshot.company(), snapshot.file_digest());
+        let last = before
+            .head
+            .as_ref()
+            .map(|(_, envelope)| envelope.statement());
+        let generation = last.map_or(0, |last| last.generation) + 1;
+        if generation > GENERATION_MAX {
+            return Err(format!("`{company}` has no generations left"));
+        }
+        let body = snapshot.to_bytes();
+        let body_bytes = body.len() as u64;
+        if body_bytes > BODY_BYTES_MAX {
+            return Err(format!(
+                "`{company}` has {body_bytes} bytes, at most {BODY_BYTES_MAX}"
+            ));
+        }
+        let mut envelope = Envelope::new(Statement {
+            company: company.to_owned(),
+            generation,
+            made_at: format!("{:.0}", jiff::Timestamp::now()),
+            made_by: self.made_by.clone(),
+            body_bytes,
+            body_digest: blake3::hash(&body).to_hex().to_string(),
+        });
+        if let Some(key) = &self.key {
+            envelope.sign(key);
+        }
+        let mut head = Head::new(&envelope, file_digest);
+        let mut delta_bytes = None;
+        if let Some((old, envelope)) = &before.head {
+            head.bodies.clone_from(&old.bodies);
+            head.deltas.clone_from(&old.deltas);
+            if old.file_digest != file_digest {
+                let step = self.put_delta(company, old, envelope, snapshot);
+                delta_bytes = step.as_ref().map(|step| step.bytes);
+                head.deltas.extend(step);
+            }
+        }
+        // A body that comes back (as one may after a mistake) is the newest again.
+        head.bodies.retain(|body| body != file_digest);
+        head.bodies.push(file_digest.to_owned());
+        let many = head.bodies.len().saturating_sub(BODIES_MAX);
+        head.bodies.drain(..many);
+        let many = head.deltas.len().saturating_sub(DELTAS_MAX);
+        head.deltas.drain(..many);
+        self.run(self.link.store.put(&body_key(company, file_digest), body))?;
+        let published = Published {
+            generation,
+            unchanged: false,
+            body_bytes,
+            delta_bytes,
+        };
+        Ok((head, published))
+    }
+
+    /// Puts what makes the new snapshot out of the old one. Without it all of it is fetched; so
+    /// what fails here is no failure.
+    fn put_delta(
+        &self,
+        company: &str,
+        old: &Head,
+        envelope: &Envelope,
+        new: &Snapshot,
+    ) -> Option<Step> {
+        let bytes = envelope.statement().body_bytes;
+        let key = body_key(company, &old.file_digest);
+        let handle = self.link.runtime.handle();
+        let mut body = Body::new(&self.link.store, handle, key, bytes, Some(new));
+        let put = envelope
+            .open_body(&mut body, bytes)
+            .map_err(|error| error.to_string())
+            .and_then(|before| {
+                let delta = before.delta_to(new).to_bytes();
+                let step = Step {
+                    from: old.file_digest.clone(),
+                    to: new.file_digest().to_owned(),
+                    bytes: delta.len(),
+                };
+                let key = delta_key(company, &step);
+                self.run(self.link.store.put(&key, delta)).map(|()| step)
+            });
+        match put {
+            Ok(step) => Some(step),
+            Err(message) => {
+                tracing::warn!(company, message, "there is no delta to the new generation");
+                None
+            }
+        }
+    }
+
+    /// Enters the company's head, as it is now, into the index.
+    fn list(&self, company: &str) -> Result<(), String> {
+        let store = &self.link.store;
+        for _ in 0..TRIES {
+            let (mut index, tag) = match self.run(store.get(INDEX, INDEX_BYTES_MAX, None))? {
+                Got::Found(bytes, tag) => (Index::read(&bytes)?, Some(tag)),
+                Got::Same | Got::Nothing => (Index::empty(), None),
+            };
+            let head = self.run(store.get(&head_key(company), HEAD_BYTES_MAX, None))?;
+            let Got::Found(bytes, _) = head else {
+                return Err(format!("the head of `{company}` is gone again"));
+            };
+            let envelope = Head::read(company, &bytes)?.envelope()?;
+            let listed = Listed {
+                generation: envelope.statement().generation,
+                head: blake3::hash(&bytes).to_hex().to_string(),
+            };
+            if index.companies.get(company) == Some(&listed) {
+                return Ok(());
+            }
+            index.companies.insert(company.to_owned(), listed);
+            if self.run(store.swap(INDEX, tag.as_ref(), index.to_bytes()))? {
+                return Ok(());
+            }
+        }
+        Err("others change the index again and again".to_owned())
+    }
+
+    /// Removes what the new head names no more.
+    fn clean(&self, company: &str, before: &Before, head: &Head) {
+        let Some((old, _)) = &before.head else {
+            return;
+        };
+        let bodies = old.bodies.iter().filter(|body| !head.bodies.contains(body));
+        let deltas = old.deltas.iter().filter(|step| !head.deltas.contains(step));
+        let keys = bodies.map(|body| body_key(company, body));
+        let keys = keys.chain(deltas.map(|step| delta_key(company, step)));
+        for key in keys {
+            self.link.runtime.block_on(self.link.store.remove(&key));
+        }
+    }
+
+    fn run<T>(&self, what: impl Future<Output = Result<T, StoreError>>) -> Result<T, String> {
+        let done = self.link.runtime.block_on(what);
+        done.map_err(|error| error.to_string())
+    }
+}

@@ -1,0 +1,256 @@
+//! Publishing, and services that read what was published.
+
+use std::fs;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+
+use crate::fixture::{Tree, users};
+use crate::process::Process;
+use crate::travel::{callgate, done, fails, listens, serve};
+
+/// Publishes, and returns the generation of `acme`.
+pub(crate) fn publish(tree: &Path, destination: &str, flags: &[&str]) -> u64 {
+    let json = "--format=json";
+    let mut arguments: Vec<&dyn AsRef<std::ffi::OsStr>> =
+        vec![&"publish", &tree, &destination, &json];
+    arguments.extend(flags.iter().map(|flag| flag as &dyn AsRef<std::ffi::OsStr>));
+    let told: Value = serde_json::from_str(&done(&callgate(&arguments))).unwrap();
+    told["companies"][0]["generation"].as_u64().unwrap()
+}
+
+fn generation(process: &Process) -> u64 {
+    process.snapshot("acme")["generation"].as_u64().unwrap_or(0)
+}
+
+#[test]
+fn each_publication_is_one_above_the_last_and_the_same_one_is_none() {
+    let (tree, place) = (Tree::new(), tempfile::tempdir().unwrap());
+    let to = place.path().to_str().unwrap();
+    assert_eq!(publish(tree.path(), to, &[]), 1);
+    assert_eq!(publish(tree.path(), to, &[]), 1);
+    tree.write("companies/acme/users.csv", &users("listener"));
+    assert_eq!(publish(tree.path(), to, &[]), 2);
+    // What is published can be read back, by every command that reads a source.
+    let asked = callgate(&[
+        &"decide",
+        &to,
+        &"--subject",
+        &"olga",
+        &"--action",
+        &"listen",
+        &"--resource",
+        &"call:c1",
+    ]);
+    assert_eq!(done(&asked), "allow: granted\n");
+    let same = callgate(&[&"diff", &tree.path(), &to, &"--fail-on", &"any"]);
+    done(&same);
+    for count in 3..30 {
+        let role = if count % 2 == 0 {
+            "listener"
+        } else {
+            "operator"
+        };
+        tree.write("companies/acme/users.csv", &users(role));
+        tree.write(
+            "companies/acme/objects.csv",
+            &format!("type,id\nqueue,q{count}\n"),
+        );
+        assert_eq!(publish(tree.path(), to, &[]), count);
+    }
+    let files = |folder: &str| {
+        fs::read_dir(place.path().join("acme").join(folder))
+            .unwrap()
+            .count()
+    };
+    assert_eq!(
+        (files("bodies"), files("deltas")),
+        (2, 8),
+        "what is old is removed"
+    );
+}
+
+#[test]
+fn publishers_at_once_give_each_generation_once() {
+    let place = tempfile::tempdir().unwrap();
+    let to = place.path().to_str().unwrap();
+    let trees: Vec<Tree> = (0..4)
+        .map(|number| {
+            let tree = Tree::new();
+            tree.write(
+                "companies/acme/objects.csv",
+                &format!("type,id\nqueue,q{number}\n"),
+            );
+            tree
+        })
+        .collect();
+    let mut given: Vec<u64> = std::thread::scope(|scope| {
+        let publish = |tree: &Tree| {
+            let path = tree.path().to_owned();
+            scope.spawn(move || publish(&path, to, &[]))
+        };
+        let publishing: Vec<_> = trees.iter().map(publish).collect();
+        publishing
+            .into_iter()
+            .map(|given| given.join().unwrap())
+            .collect()
+    });
+    given.sort_unstable();
+    assert_eq!(given, [1, 2, 3, 4]);
+    let index = fs::read_to_string(place.path().join("index.json")).unwrap();
+    assert!(index.contains(r#""generation":4"#), "{index}");
+}
+
+#[test]
+fn nothing_that_fails_its_tests_is_published_and_no_web_server_is_published_to() {
+    let (tree, place) = (Tree::new(), tempfile::tempdir().unwrap());
+    let failing = "tests:\n  - { name: listens, user: olga, action: listen, resource: { type: call, id: c1 }, expect: allow }\n";
+    tree.write("companies/acme/tests.yaml", failing);
+    fails(
+        &callgate(&[&"publish", &tree.path(), &place.path()]),
+        1,
+        "listens",
+    );
+    assert!(!place.path().join("index.json").exists());
+    let to = "http://127.0.0.1:9";
+    fails(
+        &callgate(&[&"publish", &tree.path(), &to]),
+        4,
+        "the folder that it serves",
+    );
+}
+
+#[test]
+fn a_service_follows_what_is_published_and_two_end_in_the_same_revision() {
+    let (tree, place) = (Tree::new(), tempfile::tempdir().unwrap());
+    let to = place.path().to_str().unwrap();
+    publish(tree.path(), to, &[]);
+    let mut services = [serve(place.path(), &[]), serve(place.path(), &[])];
+    for service in &mut services {
+        service.line();
+        assert_eq!(generation(service), 1);
+    }
+    for count in 2..6 {
+        let role = if count % 2 == 0 {
+            "listener"
+        } else {
+            "operator"
+        };
+        tree.write("companies/acme/users.csv", &users(role));
+        publish(tree.path(), to, &[]);
+        for service in &services {
+            service.until("the next generation", |service| {
+                generation(service) == count
+            });
+            assert_eq!(listens(service), count % 2 == 0);
+        }
+        let [one, other] = services.each_ref().map(|service| service.snapshot("acme"));
+        assert_eq!(one["revision"], other["revision"]);
+    }
+}
+
+#[test]
+fn a_start_without_the_source_serves_what_ran_last_and_remembers_its_generation() {
+    let (tree, place) = (Tree::new(), tempfile::tempdir().unwrap());
+    let cache = tempfile::tempdir().unwrap();
+    let to = place.path().join("published");
+    let away = place.path().join("away");
+    tree.write("companies/acme/users.csv", &users("listener"));
+    publish(tree.path(), to.to_str().unwrap(), &[]);
+    tree.write("companies/acme/objects.csv", "type,id\nqueue,q1\n");
+    publish(tree.path(), to.to_str().unwrap(), &[]);
+    let flags = ["--cache", cache.path().to_str().unwrap()];
+    let mut first = serve(&to, &flags);
+    first.line();
+    let revision = first.snapshot("acme")["revision"].clone();
+    drop(first);
+    // Dead at once: an address at which nobody listens.
+    let began = Instant::now();
+    let mut second = serve(Path::new("http://127.0.0.1:9/"), &flags);
+    assert!(second.line().starts_with("ready: acme"));
+    let took = began.elapsed();
+    println!("ready after {took:?}");
+    assert!(took < Duration::from_secs(3), "{took:?}");
+    assert!(listens(&second));
+    second.until("the failure", |second| {
+        second.snapshot("acme")["failure"]["code"] == "unreadable"
+    });
+    let told = second.snapshot("acme");
+    assert_eq!(
+        (&told["revision"], &told["generation"]),
+        (&revision, &Value::from(2))
+    );
+    let age = told["age_seconds"].as_f64().unwrap();
+    std::thread::sleep(Duration::from_millis(1_100));
+    assert!(second.snapshot("acme")["age_seconds"].as_f64().unwrap() > age + 1.0);
+    drop(second);
+    // A place that begins anew is older than what ran.
+    fs::rename(&to, &away).unwrap();
+    publish(tree.path(), to.to_str().unwrap(), &[]);
+    let mut third = serve(&to, &flags);
+    third.line();
+    third.until("the rollback", |third| {
+        third.snapshot("acme")["failure"]["code"] == "rollback"
+    });
+    assert!(listens(&third));
+    drop(third);
+    let mut told = serve(&to, &[&flags[..], &["--accept-rollback"]].concat());
+    told.line();
+    told.until("generation 1", |told| generation(told) == 1);
+}
+
+#[test]
+fn what_is_cut_short_or_changed_on_the_way_is_refused_and_what_ran_goes_on() {
+    let (tree, place) = (Tree::new(), tempfile::tempdir().unwrap());
+    let to = place.path().to_str().unwrap();
+    publish(tree.path(), to, &[]);
+    let mut service = serve(place.path(), &[]);
+    service.line();
+    tree.write("companies/acme/users.csv", &users("listener"));
+    // It arrives: deltas and bodies first, the head and the index last.
+    let staged = tempfile::tempdir().unwrap();
+    let mut copy = std::process::Command::new("cp");
+    copy.arg("-r")
+        .arg(place.path().join("."))
+        .arg(staged.path());
+    assert!(copy.status().unwrap().success());
+    publish(tree.path(), staged.path().to_str().unwrap(), &[]);
+    for part in ["bodies", "deltas"] {
+        let to = place.path().join("acme").join(part);
+        fs::create_dir_all(&to).unwrap();
+        for entry in fs::read_dir(staged.path().join("acme").join(part))
+            .unwrap()
+            .map(Result::unwrap)
+        {
+            let mut bytes = fs::read(entry.path()).unwrap();
+            let half = bytes.len() / 2;
+            bytes[half] ^= 1;
+            let path = to.join(entry.file_name());
+            if !path.exists() {
+                fs::write(path, bytes).unwrap();
+            }
+        }
+    }
+    for file in ["acme/head.json", "index.json"] {
+        fs::copy(staged.path().join(file), place.path().join(file)).unwrap();
+    }
+    service.until("the refusal", |service| {
+        service.snapshot("acme")["failure"]["code"] == "bad_snapshot"
+    });
+    assert!(!listens(&service));
+    for part in ["bodies", "deltas"] {
+        for entry in fs::read_dir(staged.path().join("acme").join(part))
+            .unwrap()
+            .map(Result::unwrap)
+        {
+            fs::copy(
+                entry.path(),
+                place.path().join("acme").join(part).join(entry.file_name()),
+            )
+            .unwrap();
+        }
+    }
+    assert_eq!(service.admin("POST", "/v1/reload", "").status, 200);
+    assert!(listens(&service));
+}

@@ -1,0 +1,151 @@
+//! The snapshot file: damage anywhere, lengths that lie, and writers that die.
+
+use std::fs;
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use callgate::snapshot::{FormatError, Snapshot};
+
+use crate::fixture::Tree;
+
+const HEADER: usize = 80;
+const ENTRY: usize = 56;
+/// Sections that decide, and all.
+const DECIDING: usize = 37;
+const SECTIONS: usize = 50;
+
+fn compile(tree: &Tree, into: &std::path::Path) {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_callgate"));
+    command.arg("compile").arg(tree.path()).arg("-o").arg(into);
+    assert!(command.stdout(Stdio::null()).status().unwrap().success());
+}
+
+fn small() -> Vec<u8> {
+    let (tree, out) = (Tree::new(), tempfile::tempdir().unwrap());
+    compile(&tree, out.path());
+    fs::read(out.path().join("acme.callgate")).unwrap()
+}
+
+#[test]
+fn every_flipped_bit_and_every_cut_is_refused() {
+    let whole = small();
+    assert!(Snapshot::from_bytes(&whole).is_ok());
+    let started = Instant::now();
+    let mut bytes = whole.clone();
+    for at in 0..whole.len() {
+        for bit in 0..8 {
+            bytes[at] ^= 1 << bit;
+            assert!(Snapshot::from_bytes(&bytes).is_err(), "bit {bit} of {at}");
+            bytes[at] = whole[at];
+        }
+        assert!(Snapshot::from_bytes(&whole[..at]).is_err(), "cut at {at}");
+    }
+    for more in [1, 4, 64] {
+        bytes.extend(vec![0; more]);
+        assert!(Snapshot::from_bytes(&bytes).is_err());
+    }
+    let took = started.elapsed();
+    println!("{} bytes in {took:?}", whole.len());
+    assert!(took < Duration::from_secs(60), "{took:?}");
+}
+
+/// Writes the digests anew, as a forger would.
+fn forge(bytes: &mut [u8], change: impl FnOnce(&mut [u8])) {
+    change(bytes);
+    let count = u32::from_le_bytes(bytes[12..16].try_into().unwrap()) as usize;
+    let end = (HEADER + count.min(4_000) * ENTRY).min(bytes.len());
+    let content = blake3::hash(&bytes[HEADER..end.min(HEADER + DECIDING * ENTRY)]);
+    let whole = blake3::hash(&bytes[HEADER..end]);
+    bytes[16..48].copy_from_slice(content.as_bytes());
+    bytes[48..80].copy_from_slice(whole.as_bytes());
+}
+
+#[test]
+fn lengths_that_lie_are_refused_though_every_digest_of_the_table_fits() {
+    let whole = small();
+    let sections = (whole.len() - HEADER) / ENTRY;
+    let lies: [u64; 6] = [1, 7, 1 << 32, 1 << 62, u64::MAX, u64::MAX - HEADER as u64];
+    for section in 0..SECTIONS.min(sections) {
+        for field in [8, 16] {
+            for lie in lies {
+                let at = HEADER + section * ENTRY + field;
+                let mut bytes = whole.clone();
+                let told = u64::from_le_bytes(bytes[at..at + 8].try_into().unwrap());
+                forge(&mut bytes, |bytes| {
+                    let lie = told.wrapping_add(lie);
+                    bytes[at..at + 8].copy_from_slice(&lie.to_le_bytes());
+                });
+                assert!(
+                    Snapshot::from_bytes(&bytes).is_err(),
+                    "{section} {field} {lie}"
+                );
+            }
+        }
+    }
+    for count in [0, 1, 49, 51, 1 << 16, u32::MAX] {
+        let mut bytes = whole.clone();
+        forge(&mut bytes, |bytes| {
+            bytes[12..16].copy_from_slice(&u32::to_le_bytes(count));
+        });
+        assert!(Snapshot::from_bytes(&bytes).is_err(), "{count} sections");
+    }
+}
+
+#[test]
+fn other_versions_and_other_files_are_refused_by_name() {
+    let mut bytes = small();
+    bytes[8] = 1;
+    assert_eq!(
+        Snapshot::from_bytes(&bytes).err(),
+        Some(FormatError::Version(1))
+    );
+    let error = Snapshot::from_bytes(b"companies:\n").err();
+    assert_eq!(error, Some(FormatError::NotASnapshot));
+    assert_eq!(
+        Snapshot::from_bytes(b"").err(),
+        Some(FormatError::NotASnapshot)
+    );
+}
+
+#[test]
+fn what_compile_writes_is_the_same_byte_for_byte_wherever_the_tree_lies() {
+    assert_eq!(small(), small());
+}
+
+#[test]
+fn a_writer_killed_at_any_moment_leaves_the_old_file_or_the_new() {
+    let (tree, out) = (Tree::new(), tempfile::tempdir().unwrap());
+    let path = out.path().join("acme.callgate");
+    let users = |count: usize| {
+        let rows = (0..count).map(|n| format!("user{n},operator\n"));
+        format!("user,roles\n{}", rows.collect::<String>())
+    };
+    compile(&tree, out.path());
+    let old = fs::read(&path).unwrap();
+    tree.write("companies/acme/users.csv", &users(20_000));
+    let other = tempfile::tempdir().unwrap();
+    let started = Instant::now();
+    compile(&tree, other.path());
+    let takes = started.elapsed();
+    let new = fs::read(other.path().join("acme.callgate")).unwrap();
+    let mut left = [0, 0];
+    for kill in 0..40_u32 {
+        fs::write(&path, &old).unwrap();
+        let mut command = Command::new(env!("CARGO_BIN_EXE_callgate"));
+        command
+            .arg("compile")
+            .arg(tree.path())
+            .arg("-o")
+            .arg(out.path());
+        let mut child = command.stdout(Stdio::null()).spawn().unwrap();
+        // Most of the kills fall into the last third, where it writes.
+        std::thread::sleep(takes * (60 + kill * 2) / 100);
+        child.kill().unwrap();
+        child.wait().unwrap();
+        let found = fs::read(&path).unwrap();
+        assert!(found == old || found == new, "{} bytes", found.len());
+        left[usize::from(found == new)] += 1;
+    }
+    println!("old and new: {left:?}, of {takes:?}");
+    assert!(left[0] > 0, "no kill came before the end");
+}
