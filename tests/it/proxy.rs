@@ -675,6 +675,10 @@ fn what_cannot_be_decided_is_denied() {
     let full = full.serve();
     let answer = full.ask(request("GET", AUTH, &[GET, "X-Original-URI: /"], ""));
     assert_eq!((answer.status, refused(&full, "overload")), (403, 1));
+    assert_eq!(
+        full.metric("callgate_limit_reached_total{limit=\"requests\"}"),
+        1
+    );
 }
 
 #[test]
