@@ -4,6 +4,7 @@
 //! looks at all of its connections and wakes the few whose time is up.
 
 use std::cell::{Cell, RefCell};
+use std::cmp::Reverse;
 use std::rc::Rc;
 use std::task::Waker;
 use std::time::Duration;
@@ -19,6 +20,9 @@ const LINGER: Duration = Duration::from_secs(2);
 /// How long a client that has just connected may take to say something, when all is to end: it
 /// connected in good faith, and must not find the connection closed under its first request.
 const GREETING: Duration = Duration::from_secs(1);
+
+/// For how many ticks a connection must have been silent before it gives way to others.
+const SILENT_TICKS: u32 = 4;
 
 /// What an HTTP/2 client says first.
 const HTTP2_PREFACE_START: &[u8] = b"PRI ";
@@ -204,6 +208,22 @@ impl Paces {
         self.paces.borrow().len()
     }
 
+    /// Sends so many connections away that have nothing under way, those first that have been
+    /// silent the longest. Returns how many that were.
+    pub(super) fn make_room(&self, wanted: usize) -> u64 {
+        let paces = self.paces.borrow();
+        let silent = |pace: &&Rc<Pace>| {
+            let waits = matches!(pace.phase.get(), Phase::Head | Phase::Idle);
+            let spent = self.ticks.get().wrapping_sub(pace.since.get());
+            waits && pace.open.get() == 0 && !pace.reading.get() && spent >= SILENT_TICKS
+        };
+        let mut silent: Vec<&Rc<Pace>> = paces.iter().filter(silent).collect();
+        silent.sort_by_key(|pace| Reverse(self.ticks.get().wrapping_sub(pace.since.get())));
+        silent.truncate(wanted);
+        silent.iter().for_each(|pace| pace.finish());
+        silent.len() as u64
+    }
+
     /// To be called every [`TICK`]: sends those away whose time is up. Returns how many were too
     /// long over a head, and how many idle.
     pub(super) fn tick(&self) -> (u64, u64) {
@@ -329,6 +349,27 @@ mod tests {
         pace.request_ended();
         pace.read(b"ping");
         assert!(after(&paces, 20, &pace));
+    }
+
+    #[test]
+    fn who_has_been_silent_the_longest_gives_way() {
+        let paces = paces();
+        let [old, busy, young] = [0, 1, 2].map(|_| {
+            let pace = paces.add();
+            paces.tick();
+            pace
+        });
+        busy.read(b"POST");
+        busy.request_began();
+        assert_eq!(paces.make_room(3), 0, "none has been silent for long");
+        paces.tick();
+        paces.tick();
+        assert_eq!(paces.make_room(1), 1);
+        let serves = |pace: &Pace| pace.verdict.get() == Verdict::Serve;
+        assert!(!serves(&old) && serves(&busy) && serves(&young));
+        paces.tick();
+        assert_eq!(paces.make_room(3), 1);
+        assert!(serves(&busy) && !serves(&young));
     }
 
     #[test]

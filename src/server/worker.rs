@@ -163,6 +163,15 @@ impl Worker {
         let (heads, idle) = self.paces.tick();
         self.shared.metrics.limits_reached(Limit::HeaderTime, heads);
         self.shared.metrics.limits_reached(Limit::IdleTime, idle);
+        // The last twentieth of all connections is kept free for who has something to ask.
+        let most = self.shared.limits.connections_max;
+        let free_from = most - most / 20;
+        let open = usize::try_from(self.shared.metrics.connections_open()).unwrap_or(usize::MAX);
+        if open > free_from {
+            let workers = self.shared.metrics.shards().len().max(1);
+            let gone = self.paces.make_room((open - free_from).div_ceil(workers));
+            self.shared.metrics.limits_reached(Limit::Connections, gone);
+        }
     }
 
     fn serve(self: &Rc<Self>, http: &Rc<connection::Http>, connection: Detached) {

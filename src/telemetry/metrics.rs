@@ -117,6 +117,11 @@ impl Metrics {
         let_in.is_ok()
     }
 
+    /// Connections that are open.
+    pub fn connections_open(&self) -> u64 {
+        self.connections.load(Relaxed)
+    }
+
     /// A connection that was let in is gone.
     pub fn connection_closed(&self) {
         self.connections.fetch_sub(1, Relaxed);

@@ -356,3 +356,20 @@ fn a_healthy_client_is_as_quick_beside_slow_heads_and_bodies() {
         (heads, bodies)
     });
 }
+
+#[test]
+fn idle_connections_keep_nobody_out() {
+    let service = one_worker(Start::limits(|limits| limits.connections_max = 20));
+    let mut idle: Vec<Client> = (0..20).map(|_| service.connect()).collect();
+    for client in &mut idle {
+        assert_eq!(client.ask(check("acme", CHECK)).status, 200);
+    }
+    // All places are taken; the one that has been silent the longest gives way.
+    wait_until("a place", || {
+        service.metric("callgate_connections_open") < 20
+    });
+    assert_eq!(service.ask(check("acme", CHECK)).status, 200);
+    assert_eq!(reached(&service, "connections"), 1);
+    let last = idle.last_mut().unwrap();
+    assert_eq!(last.ask(check("acme", CHECK)).status, 200);
+}
