@@ -399,13 +399,10 @@ impl Headers {
     pub(super) fn request_id(&self) -> HeaderValue {
         let number = self.requests.get();
         self.requests.set(number.wrapping_add(1));
-        let mut id = String::with_capacity(self.prefix.len() + 16);
-        id.push_str(&self.prefix);
-        for digit in (0..16).rev() {
-            let digit = (number >> (4 * digit)) as u32 & 0xf;
-            id.push(char::from_digit(digit, 16).unwrap_or('0'));
-        }
-        HeaderValue::try_from(id).unwrap_or(HeaderValue::from_static(""))
+        let mut id = Vec::with_capacity(self.prefix.len() + 16);
+        id.extend_from_slice(self.prefix.as_bytes());
+        id.extend_from_slice(number.to_be_bytes().map(digits).as_flattened());
+        HeaderValue::from_maybe_shared(Bytes::from(id)).unwrap_or(HeaderValue::from_static(""))
     }
 
     /// The header's value for a revision. The last one is kept: mostly it is the next one too.
@@ -416,6 +413,14 @@ impl Headers {
         }
         last.clone()
     }
+}
+
+/// A byte as two hexadecimal digits.
+const fn digits(byte: u8) -> [u8; 2] {
+    const fn digit(value: u8) -> u8 {
+        value + if value < 10 { b'0' } else { b'a' - 10 }
+    }
+    [digit(byte >> 4), digit(byte & 0xf)]
 }
 
 pub(super) const fn status(code: Code) -> StatusCode {
