@@ -25,7 +25,7 @@ use std::time::{Duration, Instant};
 
 use callgate::model::Query;
 use callgate::{decide, policy, snapshot::Snapshot};
-use criterion::{Criterion, criterion_group, criterion_main};
+use criterion::{Criterion, criterion_group};
 use fastrand::Rng;
 use generate::question::{self, Question};
 use generate::{Company, Shape};
@@ -116,4 +116,29 @@ criterion_group! {
     config = Criterion::default().sample_size(30);
     targets = decisions
 }
-criterion_main!(benches);
+
+/// One decision, by a name under which instructions can be counted.
+#[inline(never)]
+fn counted(snapshot: &Snapshot, query: &Query<'_>) -> bool {
+    decide::check(snapshot, query).allows()
+}
+
+/// Decides so many questions at M, for whoever counts instructions from outside.
+fn count(times: usize) {
+    let snapshot = compile(&read(&Company::generate(&Shape::M, SEED)));
+    let questions = questions(&Shape::M);
+    let queries = question::packed(&questions[..times]);
+    let allowed = queries.iter().filter(|query| counted(&snapshot, query));
+    println!("{} of {times} allowed", allowed.count());
+}
+
+fn main() {
+    let arguments: Vec<String> = std::env::args().collect();
+    if let [_, command, times] = &*arguments
+        && command == "count"
+    {
+        return count(times.parse().unwrap());
+    }
+    benches();
+    Criterion::default().configure_from_args().final_summary();
+}

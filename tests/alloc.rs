@@ -11,6 +11,7 @@
 #[path = "generate/mod.rs"]
 mod generate;
 
+use callgate::model::HttpRequest;
 use callgate::{decide, policy, snapshot::Snapshot};
 use fastrand::Rng;
 use generate::{Company, Question, Shape, question};
@@ -45,6 +46,48 @@ fn a_usual_decision_allocates_nothing() {
         .map(|_| Question::new(&question::usual(&Shape::S, rng)))
         .collect();
     assert_eq!(allocations(&snapshot, &questions), 0);
+}
+
+#[test]
+fn finding_a_usual_route_allocates_nothing() {
+    let texts = [
+        (
+            "packs/desk/catalogue.yaml",
+            "catalogue: desk\nresources: { call: { actions: { view: {} } } }\n",
+        ),
+        ("companies/demo/company.yaml", "company: demo\npack: desk\n"),
+        ("companies/demo/users.csv", "user\nolga\n"),
+        (
+            "companies/demo/routes.yaml",
+            r#"routes:
+  - { path: "/public/{*rest}", allow: public }
+  - { host: a.example, path: "/calls/{id}", check: { type: call, action: view, id: "{id}" } }
+  - { path: "/calls/{id}/{*rest}", check: { type: call, action: view, id: "{rest}" } }
+"#,
+        ),
+    ];
+    let owned = texts.map(|(path, text)| (path.to_owned(), text.as_bytes().to_vec()));
+    let reading = policy::read_company(&policy::Files::new(owned), "demo");
+    let snapshot = Snapshot::compile(&reading.unwrap().policy).unwrap();
+    for (path, finds) in [
+        ("/public/a/b", true),
+        ("/calls/7", true),
+        ("/calls/7/a/b", true),
+        ("/x", false),
+    ] {
+        let request = HttpRequest {
+            method: "GET",
+            host: Some("a.example"),
+            path,
+        };
+        let mut found = false;
+        let counted = allocation_counter::measure(|| {
+            found = decide::route(&snapshot, &request)
+                .place(&snapshot)
+                .is_some();
+        });
+        assert_eq!((counted.count_total, found), (0, finds), "{path}");
+    }
 }
 
 #[test]

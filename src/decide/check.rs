@@ -81,11 +81,9 @@ pub(super) fn decide_for<'s>(
 }
 
 /// Whether the subject's type means a user.
+#[inline]
 pub(super) fn is_user(snapshot: &Snapshot, query: &Query<'_>) -> bool {
-    let kinds = snapshot.list(snapshot.meta().subject_types);
-    kinds
-        .iter()
-        .any(|&kind| snapshot.text_is(kind, query.subject.kind))
+    snapshot.shortcuts().means_user(query.subject.kind)
 }
 
 /// Step 2: the permission that is asked.
@@ -221,9 +219,10 @@ impl<'s, 'a, W: Watch> Asked<'s, 'a, W> {
         resource: &Resource<'_>,
         links: Links,
     ) -> Reason<'s> {
-        let roles: Roles<'_, W> = self.roles;
+        let roles = &self.roles;
         let about = About::Resource(resource);
-        let denied = roles.deny(permission, about);
+        let plain = roles.plain(permission);
+        let denied = roles.deny(plain, permission, about);
         self.roles.watch.note(Note::Denied { permission, denied });
         if denied {
             return Reason::DeniedByRole;
@@ -231,7 +230,7 @@ impl<'s, 'a, W: Watch> Asked<'s, 'a, W> {
         if self.walled_off(resource) {
             return Reason::OutsideProjects;
         }
-        let granted = roles.grant(permission, about);
+        let granted = roles.grant(plain, permission, about);
         let reached = self.reached(granted, resource);
         self.roles.watch.note(Note::Granted {
             permission,
@@ -367,12 +366,13 @@ impl<'s, 'a, W: Watch> Asked<'s, 'a, W> {
     }
 
     fn section_alone(&self, permission: u32) -> Reason<'s> {
-        let denied = self.roles.deny(permission, About::Section);
+        let plain = self.roles.plain(permission);
+        let denied = self.roles.deny(plain, permission, About::Section);
         self.roles.watch.note(Note::Denied { permission, denied });
         if denied {
             return Reason::DeniedByRole;
         }
-        let granted = self.roles.grant(permission, About::Section);
+        let granted = self.roles.grant(plain, permission, About::Section);
         self.roles.watch.note(Note::Granted {
             permission,
             granted,

@@ -11,7 +11,7 @@ use crate::snapshot::tables::{
     MembersRow, NONE, ObjectRow, REGISTRY_OBJECTS, REGISTRY_PROJECTS, REGISTRY_ROLES,
     REGISTRY_USERS, TypeRow, UserRow, some,
 };
-use crate::snapshot::{Kind, Snapshot};
+use crate::snapshot::{Kind, Snapshot, Told};
 
 /// What a check is about.
 #[derive(Clone)]
@@ -22,6 +22,9 @@ pub(super) struct Resource<'a> {
     pub(super) what: What<'a>,
     /// What the request tells of it (or, of a linked one, the link).
     told: Members<'a>,
+    /// The outlines of the names in it, and those of the names of facts.
+    outlines: u64,
+    names: Told,
     /// The owner, once it was asked for: several scopes and facts look at it.
     owner: Cell<Option<Option<u32>>>,
     /// What it belongs to by the request, once it was asked for.
@@ -106,13 +109,14 @@ impl<'a> Resource<'a> {
             _ if kind.objects == 0 => What::Open,
             _ => object().map_or(What::Open, What::Object),
         };
-        Some(Self::registered(snapshot, kind, id, what, told))
+        Some(Self::registered(snapshot, kind_id, kind, id, what, told))
     }
 
     /// A resource that is found already, by its row and not by its id.
     #[inline]
     pub(super) fn registered(
         snapshot: &'a Snapshot,
+        kind_id: u32,
         kind: &'a TypeRow,
         id: &'a str,
         what: What<'a>,
@@ -124,6 +128,8 @@ impl<'a> Resource<'a> {
             id,
             what,
             told,
+            outlines: told.outlines(),
+            names: snapshot.shortcuts().told(kind_id),
             owner: Cell::new(None),
             parents: Cell::new(None),
         }
@@ -164,7 +170,7 @@ impl<'a> Resource<'a> {
         match self.what {
             What::User(user, _) => Some(user),
             What::Object(row) if row.owner != NONE => Some(row.owner),
-            _ => match self.told_one(self.kind.owner_name, Kind::USER) {
+            _ => match self.told_one(self.names.owner, self.kind.owner_name, Kind::USER) {
                 Given::Is(user) => Some(user),
                 Given::No | Given::Nothing => None,
             },
@@ -176,7 +182,7 @@ impl<'a> Resource<'a> {
         match self.what {
             What::User(_, row) => some(row.group),
             What::Object(row) if row.group != NONE => Some(row.group),
-            _ => match self.told_one(self.kind.group_name, Kind::GROUP) {
+            _ => match self.told_one(self.names.group, self.kind.group_name, Kind::GROUP) {
                 Given::Is(group) => Some(group),
                 Given::Nothing => None,
                 Given::No => some(self.owner_row()?.group),
@@ -192,7 +198,7 @@ impl<'a> Resource<'a> {
             What::Object(row) if !self.snapshot.list(row.departments).is_empty() => {
                 listed(row.departments)
             }
-            _ if self.tells(self.kind.department_names) => Many::Told {
+            _ if self.tells(self.names.departments, self.kind.department_names) => Many::Told {
                 names: self.kind.department_names,
                 kind: Kind::DEPARTMENT,
             },
@@ -213,7 +219,7 @@ impl<'a> Resource<'a> {
                 .snapshot
                 .role(role)
                 .map_or(Many::Nothing, |row| listed(row.projects)),
-            What::Open if self.tells(self.kind.project_names) => Many::Told {
+            What::Open if self.tells(self.names.projects, self.kind.project_names) => Many::Told {
                 names: self.kind.project_names,
                 kind: Kind::PROJECT,
             },
@@ -268,6 +274,9 @@ impl<'a> Resource<'a> {
     }
 
     fn parents(&self) -> Parents {
+        if self.outlines & self.names.parents == 0 {
+            return Parents::None;
+        }
         if let Some(parents) = self.parents.get() {
             return parents;
         }
@@ -293,7 +302,10 @@ impl<'a> Resource<'a> {
         Some(self.snapshot.find(Kind::object_of(kind), id))
     }
 
-    fn told_one(&self, name: u32, kind: Kind) -> Given {
+    fn told_one(&self, outline: u64, name: u32, kind: Kind) -> Given {
+        if self.outlines & outline == 0 {
+            return Given::No;
+        }
         match self.told.get(self.snapshot.text(name)).and_then(given) {
             None => Given::No,
             Some(View::Text(text)) => self
@@ -305,14 +317,14 @@ impl<'a> Resource<'a> {
     }
 
     /// Whether the request gives something under one of these names.
-    fn tells(&self, names: u32) -> bool {
+    fn tells(&self, outlines: u64, names: u32) -> bool {
         let told = |&name: &u32| {
             self.told
                 .get(self.snapshot.text(name))
                 .and_then(given)
                 .is_some()
         };
-        self.snapshot.list(names).iter().any(told)
+        self.outlines & outlines != 0 && self.snapshot.list(names).iter().any(told)
     }
 
     /// Whether `test` holds for some member of the fact.

@@ -75,10 +75,27 @@ impl<'a, W: Watch> Roles<'a, W> {
         }
     }
 
-    /// Whether a role in force denies the permission.
+    /// The one cell that says it all, as mostly: no role tested, no condition for this permission,
+    /// and no role that is in force only at times has anything for it. Who listens is told role by
+    /// role instead.
     #[inline]
-    pub(super) fn deny(&self, permission: u32, about: About<'a>) -> bool {
-        match self.plain(permission) {
+    pub(super) fn plain(&self, permission: u32) -> Option<u8> {
+        let cell = self.snapshot.role_set_cell(self.role_set, permission);
+        let silent = |&limited: &u32| {
+            let limited = self.snapshot.limited(limited);
+            limited.is_none_or(|limited| self.snapshot.role_cell(limited.role, permission) == 0)
+        };
+        let plain = !W::LISTENS
+            && cell & CELL_CONDITIONAL == 0
+            && self.tested == NONE
+            && self.snapshot.list(self.limited).iter().all(silent);
+        plain.then_some(cell)
+    }
+
+    /// Whether a role in force denies the permission, of which `plain` is the plain cell.
+    #[inline]
+    pub(super) fn deny(&self, plain: Option<u8>, permission: u32, about: About<'a>) -> bool {
+        match plain {
             Some(cell) => cell & CELL_DENY != 0,
             None => self.any_denies(permission, about),
         }
@@ -86,22 +103,11 @@ impl<'a, W: Watch> Roles<'a, W> {
 
     /// The scopes that the roles in force grant for the permission.
     #[inline]
-    pub(super) fn grant(&self, permission: u32, about: About<'a>) -> ScopeSet {
-        match self.plain(permission) {
+    pub(super) fn grant(&self, plain: Option<u8>, permission: u32, about: About<'a>) -> ScopeSet {
+        match plain {
             Some(cell) => ScopeSet::from_bits(cell),
             None => self.all_grant(permission, about),
         }
-    }
-
-    /// The one cell that says it all, as mostly: no role in force only at times, none tested, and
-    /// for this permission no condition.
-    #[inline]
-    fn plain(&self, permission: u32) -> Option<u8> {
-        let cell = self.snapshot.role_set_cell(self.role_set, permission);
-        let plain = cell & CELL_CONDITIONAL == 0
-            && self.tested == NONE
-            && self.snapshot.list(self.limited).is_empty();
-        plain.then_some(cell)
     }
 
     #[inline(never)]
@@ -138,8 +144,9 @@ impl<'a, W: Watch> Roles<'a, W> {
 
     /// Whether the user may do this everywhere: no deny, and a grant, of roles in force everywhere.
     pub(super) fn everywhere(&self, permission: u32) -> bool {
-        !self.deny(permission, About::Everywhere)
-            && !self.grant(permission, About::Everywhere).is_empty()
+        let plain = self.plain(permission);
+        !self.deny(plain, permission, About::Everywhere)
+            && !self.grant(plain, permission, About::Everywhere).is_empty()
     }
 
     /// Calls `test` with the cell of each role in force that has something for the permission,

@@ -75,7 +75,7 @@ pub fn resources<'s>(snapshot: &'s Snapshot, query: &Query<'_>, window: Window<'
     let told = Members::Sent(query.resource.properties);
     let tables = &snapshot.tables;
     let decide = |id: &'s str, what: What<'_>| {
-        let resource = Resource::registered(snapshot, kind, id, what, told);
+        let resource = Resource::registered(snapshot, row.kind, kind, id, what, told);
         let mut query = *query;
         query.resource.id = id;
         decide_for(snapshot, &query, user, known.then_some(&resource), Silent).allows()

@@ -131,6 +131,16 @@ impl<'a> Members<'a> {
         }
     }
 
+    /// The outlines of all names, or of more.
+    #[inline]
+    pub(super) fn outlines(self) -> u64 {
+        match self {
+            Self::Sent(properties) => properties.outlines(),
+            Self::Stored(..) => u64::MAX,
+            Self::Nothing => 0,
+        }
+    }
+
     #[inline]
     pub(super) fn get(self, name: &str) -> Option<View<'a>> {
         match self {

@@ -17,5 +17,5 @@ pub use query::{Action, Entity, HttpRequest, Query};
 pub use reason::{Decision, Reason};
 pub use scope::{Scope, ScopeSet};
 pub use time::Timestamp;
-pub(crate) use value::same;
 pub use value::{Properties, PropertiesError, Value};
+pub(crate) use value::{outline, same};

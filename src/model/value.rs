@@ -50,6 +50,14 @@ pub(crate) fn same(a: &[u8], b: &[u8]) -> bool {
         }
 }
 
+/// A bit that stands for a name's length and first byte: where two names differ in it, they are not
+/// the same.
+#[inline]
+pub(crate) fn outline(name: &str) -> u64 {
+    let first = name.as_bytes().first().copied().unwrap_or(0);
+    1 << ((usize::from(first) + 5 * name.len()) & 63)
+}
+
 // === impl Value ===
 
 impl<'a> Value<'a> {
@@ -126,6 +134,12 @@ impl<'a> Properties<'a> {
     fn find(&self, name: &str) -> Option<usize> {
         let find = |(key, _): &(Cow<'a, str>, _)| key.as_ref().cmp(name);
         self.0.binary_search_by(find).ok()
+    }
+
+    /// The outlines of all names, null members' too.
+    #[inline]
+    pub(crate) fn outlines(&self) -> u64 {
+        self.0.iter().fold(0, |all, (name, _)| all | outline(name))
     }
 
     /// The members, by name.

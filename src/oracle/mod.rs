@@ -32,4 +32,4 @@ mod shift;
 mod steps;
 
 pub use routes::{Routed, route};
-pub use steps::check;
+pub use steps::{Bearing, bearing, check};

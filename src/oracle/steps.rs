@@ -48,6 +48,70 @@ pub fn check<'p>(policy: &'p Policy, query: &Query<'_>) -> Reason<'p> {
     }
 }
 
+/// What a decision about one resource rests on, by names: for peers to which a client must tell
+/// such things with each request.
+#[derive(Clone, Debug, Default)]
+pub struct Bearing {
+    /// The roles in force for the resource.
+    pub roles: Vec<String>,
+    /// The scopes that would reach it, were they granted.
+    pub reach: ScopeSet,
+    /// Whether the project wall stands before it.
+    pub walled_off: bool,
+    /// Those of the user's and of the resource's properties that were asked for.
+    pub properties: [Vec<(String, Value<'static>)>; 2],
+}
+
+/// Steps 3, 4 and 6, and what of step 7 is not about grants; nothing where the decision ends before
+/// that. Links, sections and tested roles are left out.
+#[must_use]
+pub fn bearing(policy: &Policy, query: &Query<'_>, names: [&[&str]; 2]) -> Bearing {
+    let user = names::user_named(policy, query.subject.id);
+    let user = user.filter(|user| policy.users[user.index()].active);
+    let kind = names::type_named(policy, query.resource.kind);
+    let asked = kind.and_then(|kind| {
+        let action = names::action_named(policy, kind, query.action.name)?;
+        Some(Permission { kind, action })
+    });
+    let (Some(user), Some(asked)) = (user, asked) else {
+        return Bearing::default();
+    };
+    let sent = &query.resource;
+    let Some(resource) = facts::resource(policy, asked, sent.id, sent.properties) else {
+        return Bearing::default();
+    };
+    let evaluation = Evaluation {
+        policy,
+        query,
+        user,
+        holdings: roles::held(policy, user, query.now),
+    };
+    let in_force = evaluation.in_force(Where::Resource(&resource));
+    let role = |role: RoleId| policy.roles[role.index()].name.clone();
+    let reach = ScopeSet::ALL.iter();
+    let reach = reach.filter(|&scope| evaluation.reaches(scope, &resource));
+    let stored = &policy.users[user.index()].properties;
+    let of = |names: &[&str], get: &dyn Fn(&str) -> Option<Value<'static>>| {
+        let named = names.iter();
+        named
+            .filter_map(|name| Some(((*name).to_owned(), get(name)?)))
+            .collect()
+    };
+    Bearing {
+        roles: in_force.into_iter().map(role).collect(),
+        reach: reach.fold(ScopeSet::EMPTY, ScopeSet::with),
+        walled_off: evaluation.outside_projects(&resource),
+        properties: [
+            of(names[0], &|name| {
+                stored.get(name).map(|value| value.clone().into_owned())
+            }),
+            of(names[1], &|name| {
+                (resource.property(name)).map(|value| value.clone().into_owned())
+            }),
+        ],
+    }
+}
+
 /// Step 10, testing a role.
 ///
 /// Choice: an empty name is a name like others, of a role that does not exist.

@@ -233,7 +233,7 @@ fn segment(text: &str, last: bool) -> Result<Segment, (&'static str, &'static st
     }
     if let Some(strange) = text
         .chars()
-        .find(|one| one.is_whitespace() || one.is_control() || "?#%\\".contains(*one))
+        .find(|one| one.is_whitespace() || one.is_control() || "?#%\\;".contains(*one))
     {
         return Err(match strange {
             '?' | '#' => (
@@ -241,6 +241,10 @@ fn segment(text: &str, last: bool) -> Result<Segment, (&'static str, &'static st
                 "only the path is looked at: leave out `?` and `#`",
             ),
             '%' => ("is percent-encoded", "write the character itself"),
+            ';' => (
+                "has a semicolon",
+                "requests with one in their path are refused: leave out `;`",
+            ),
             _ => (
                 "holds a character that no path holds",
                 "leave out white space, controls and backslashes",

@@ -212,7 +212,9 @@ fn is_json(headers: &HeaderMap) -> Result<(), Refusal> {
     let mut values = headers.get_all(CONTENT_TYPE).iter();
     if let (Some(value), None) = (values.next(), values.next()) {
         let media_type = value.as_bytes().split(|byte| *byte == b';').next();
-        if media_type.is_some_and(|is| is.trim_ascii().eq_ignore_ascii_case(MEDIA_TYPE)) {
+        let is = |media_type: &[u8]| media_type.trim_ascii().eq_ignore_ascii_case(MEDIA_TYPE);
+        // Mostly it is said in these very bytes.
+        if value.as_bytes() == MEDIA_TYPE || media_type.is_some_and(is) {
             return Ok(());
         }
     }

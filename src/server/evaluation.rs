@@ -61,7 +61,8 @@ pub(super) struct ActionBody<'a> {
 #[derive(Debug)]
 pub(super) struct ContextBody<'a> {
     members: Properties<'a>,
-    callgate: Member<OptionsBody<'a>>,
+    /// Mostly absent, and large: a batch is moved about with less.
+    callgate: Member<Box<OptionsBody<'a>>>,
 }
 
 #[derive(Debug, Default)]
@@ -349,7 +350,7 @@ impl<'de> Shape<'de> for ContextBody<'de> {
     fn object<A: MapAccess<'de>>(members: A, levels: u8) -> Result<Option<Self>, A::Error> {
         let mut callgate = None;
         let members = json::properties_but(members, levels, "callgate", |name, members| {
-            put::<OptionsBody<'_>, A>(&mut callgate, name, members, levels)
+            put::<Box<OptionsBody<'_>>, A>(&mut callgate, name, members, levels)
         })?;
         Ok(Some(Self {
             members,
@@ -360,7 +361,7 @@ impl<'de> Shape<'de> for ContextBody<'de> {
 
 // === impl OptionsBody ===
 
-impl<'de> Shape<'de> for OptionsBody<'de> {
+impl<'de> Shape<'de> for Box<OptionsBody<'de>> {
     type Out = Self;
 
     fn object<A: MapAccess<'de>>(mut members: A, levels: u8) -> Result<Option<Self>, A::Error> {
@@ -377,13 +378,13 @@ impl<'de> Shape<'de> for OptionsBody<'de> {
         }
         let unknown = others.first().map(shorten);
         others.finish()?;
-        Ok(Some(Self {
+        Ok(Some(Self::new(OptionsBody {
             explain: explain.unwrap_or_default(),
             section: section.unwrap_or_default(),
             test_role: role.unwrap_or_default(),
             min_generation: generation.unwrap_or_default(),
             unknown,
-        }))
+        })))
     }
 }
 

@@ -31,6 +31,7 @@ mod page;
 mod pool;
 pub mod proxy;
 mod readiness;
+mod refusal;
 mod reload;
 mod respond;
 mod routes;

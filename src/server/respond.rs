@@ -1,6 +1,5 @@
 //! Outcomes → HTTP: the one place that knows status codes, headers and the form of an error.
 
-use std::borrow::Cow;
 use std::cell::{Cell, RefCell};
 use std::hash::{BuildHasher, RandomState};
 
@@ -14,6 +13,7 @@ use serde::Serialize;
 
 use super::explanation;
 use super::proxy::decision::{Allowed, Denied};
+pub(super) use super::refusal::{Refusal, RefusalCode};
 use super::rpc::{AnswerBody, Rpc};
 use crate::config::UpstreamHeaders;
 use crate::decide::Explanation;
@@ -68,55 +68,6 @@ enum Caching {
     Allowed,
     /// It is of this request alone.
     Forbidden,
-}
-
-/// Why a request gets no decision.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Refusal {
-    status: Code,
-    pub(super) code: RefusalCode,
-    /// For people.
-    pub(super) message: Cow<'static, str>,
-}
-
-/// The code of an error's body.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum RefusalCode {
-    NoCredentials,
-    BadCredentials,
-    NotAllowed,
-    WrongContentType,
-    EmptyBody,
-    InvalidJson,
-    MissingMember,
-    EmptyMember,
-    WrongType,
-    UnknownMember,
-    UnknownSemantic,
-    TooManyItems,
-    InvalidPageToken,
-    InvalidColumn,
-    UnknownDialect,
-    FilterTooLarge,
-    FilterUnsayable,
-    BrokenBody,
-    BodyTooSlow,
-    BodyTooLarge,
-    HeadTooLarge,
-    UnknownPath,
-    MethodNotAllowed,
-    UnknownCompany,
-    NoPublicUrl,
-    NoActiveSnapshot,
-    GenerationNotReached,
-    PolicyTooOld,
-    TooManyRequests,
-    TooManyBodies,
-    BodyMemoryFull,
-    PoolTooSlow,
-    PoolFull,
-    LogFull,
-    Internal,
 }
 
 /// Makes the ids of requests that bring none, and keeps the header of the last revision.
@@ -430,87 +381,6 @@ impl Decisions {
     }
 }
 
-// === impl Refusal ===
-
-impl Refusal {
-    #[cold]
-    pub(super) fn new(
-        status: Code,
-        code: RefusalCode,
-        message: impl Into<Cow<'static, str>>,
-    ) -> Self {
-        Self {
-            status,
-            code,
-            message: message.into(),
-        }
-    }
-
-    /// The request itself is wrong.
-    #[cold]
-    pub(super) fn bad(code: RefusalCode, message: impl Into<Cow<'static, str>>) -> Self {
-        Self::new(Code::BadRequest, code, message)
-    }
-}
-
-impl RefusalCode {
-    /// The limit that it stands for.
-    const fn limit(self) -> Option<Limit> {
-        Some(match self {
-            Self::TooManyRequests => Limit::Requests,
-            Self::TooManyBodies => Limit::Bodies,
-            Self::BodyMemoryFull => Limit::BodyMemory,
-            Self::PoolFull => Limit::PoolQueue,
-            Self::PoolTooSlow => Limit::PoolTime,
-            Self::BodyTooSlow => Limit::BodyTime,
-            Self::BodyTooLarge => Limit::BodyBytes,
-            Self::HeadTooLarge => Limit::HeaderBytes,
-            Self::TooManyItems => Limit::BatchItems,
-            _ => return None,
-        })
-    }
-
-    pub(super) const fn name(self) -> &'static str {
-        match self {
-            Self::NoCredentials => "no_credentials",
-            Self::BadCredentials => "bad_credentials",
-            Self::NotAllowed => "not_allowed",
-            Self::WrongContentType => "wrong_content_type",
-            Self::EmptyBody => "empty_body",
-            Self::InvalidJson => "invalid_json",
-            Self::MissingMember => "missing_member",
-            Self::EmptyMember => "empty_member",
-            Self::WrongType => "wrong_type",
-            Self::UnknownMember => "unknown_member",
-            Self::UnknownSemantic => "unknown_semantic",
-            Self::TooManyItems => "too_many_items",
-            Self::InvalidPageToken => "invalid_page_token",
-            Self::InvalidColumn => "invalid_column",
-            Self::UnknownDialect => "unknown_dialect",
-            Self::FilterTooLarge => "filter_too_large",
-            Self::FilterUnsayable => "filter_unsayable",
-            Self::BrokenBody => "broken_body",
-            Self::BodyTooSlow => "body_too_slow",
-            Self::BodyTooLarge => "body_too_large",
-            Self::HeadTooLarge => "head_too_large",
-            Self::UnknownPath => "unknown_path",
-            Self::MethodNotAllowed => "method_not_allowed",
-            Self::NoPublicUrl => "no_public_url",
-            Self::UnknownCompany => "unknown_company",
-            Self::NoActiveSnapshot => "no_active_snapshot",
-            Self::GenerationNotReached => "generation_not_reached",
-            Self::PolicyTooOld => "policy_too_old",
-            Self::TooManyRequests => "too_many_requests",
-            Self::TooManyBodies => "too_many_bodies",
-            Self::BodyMemoryFull => "body_memory_full",
-            Self::PoolTooSlow => "pool_too_slow",
-            Self::PoolFull => "pool_full",
-            Self::LogFull => "log_full",
-            Self::Internal => "internal",
-        }
-    }
-}
-
 // === impl Headers ===
 
 impl Headers {
@@ -529,13 +399,10 @@ impl Headers {
     pub(super) fn request_id(&self) -> HeaderValue {
         let number = self.requests.get();
         self.requests.set(number.wrapping_add(1));
-        let mut id = String::with_capacity(self.prefix.len() + 16);
-        id.push_str(&self.prefix);
-        for digit in (0..16).rev() {
-            let digit = (number >> (4 * digit)) as u32 & 0xf;
-            id.push(char::from_digit(digit, 16).unwrap_or('0'));
-        }
-        HeaderValue::try_from(id).unwrap_or(HeaderValue::from_static(""))
+        let mut id = Vec::with_capacity(self.prefix.len() + 16);
+        id.extend_from_slice(self.prefix.as_bytes());
+        id.extend_from_slice(number.to_be_bytes().map(digits).as_flattened());
+        HeaderValue::from_maybe_shared(Bytes::from(id)).unwrap_or(HeaderValue::from_static(""))
     }
 
     /// The header's value for a revision. The last one is kept: mostly it is the next one too.
@@ -546,6 +413,14 @@ impl Headers {
         }
         last.clone()
     }
+}
+
+/// A byte as two hexadecimal digits.
+const fn digits(byte: u8) -> [u8; 2] {
+    const fn digit(value: u8) -> u8 {
+        value + if value < 10 { b'0' } else { b'a' - 10 }
+    }
+    [digit(byte >> 4), digit(byte & 0xf)]
 }
 
 pub(super) const fn status(code: Code) -> StatusCode {

@@ -14,6 +14,7 @@ mod lists;
 mod names;
 pub(crate) mod origins;
 mod roles;
+mod shortcuts;
 mod strings;
 mod suppose;
 pub(crate) mod tables;
@@ -29,6 +30,7 @@ pub use keys::{KeyError, PrivateKey, PublicKey, Signature};
 
 pub(crate) use names::Kind;
 use origins::Origins;
+pub(crate) use shortcuts::{Shortcuts, Told};
 pub(crate) use strings::StrId;
 use suppose::Supposed;
 pub(crate) use suppose::{Change, Supposition};
@@ -41,6 +43,7 @@ pub struct Snapshot {
     /// Where in the files it stands; nothing that decides.
     pub(crate) origins: Origins,
     meta: MetaRow,
+    shortcuts: Arc<Shortcuts>,
     digest: String,
     file_digest: String,
     /// What is otherwise, if this is a supposition.
@@ -79,6 +82,7 @@ impl Snapshot {
         whole: blake3::Hash,
     ) -> Option<Self> {
         Some(Self {
+            shortcuts: Arc::new(Shortcuts::new(&heap, &tables)),
             meta: *tables.meta.first()?,
             heap,
             tables,
@@ -153,6 +157,11 @@ impl Snapshot {
     #[inline]
     pub(crate) fn meta(&self) -> &MetaRow {
         &self.meta
+    }
+
+    #[inline]
+    pub(crate) fn shortcuts(&self) -> &Shortcuts {
+        &self.shortcuts
     }
 
     #[inline]

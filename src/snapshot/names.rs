@@ -1,7 +1,9 @@
 //! Names → numbers, by one hash table over names of every kind.
 //!
-//! Open addressing with linear probing over a power of two of slots, at most three quarters of them
-//! taken. Keys come from policy files alone, so that no request can make a probe long.
+//! Open addressing with linear probing, three quarters of the slots taken. A slot holds a short
+//! name itself, as two words, so that most names are found by one fetch and told by four
+//! comparisons, whatever their length. Keys come from policy files alone, so that no request can
+//! make a probe long.
 
 use rapidhash::v3::{DEFAULT_RAPID_SECRETS, rapidhash_v3_nano_inline};
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
@@ -12,17 +14,30 @@ use super::strings::{self, StrId};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Kind(u32);
 
-/// One name, or nothing.
+/// One name, or nothing. Two slots make a cache line.
 #[derive(Clone, Copy, Debug, FromBytes, IntoBytes, Immutable, KnownLayout)]
-#[repr(C)]
+#[repr(C, align(32))]
 pub(crate) struct Slot {
-    /// High half of the hash: most slots that are not meant differ here already.
-    tag: u32,
+    /// See [`Key`].
+    words: [u64; 2],
+    length: u32,
     /// The kind; [`Kind::NOTHING`] in an empty slot.
     kind: u32,
     name: u32,
     value: u32,
 }
+
+/// A name as slots hold it. With the length, the words of a name of at most [`SHORT_MAX`] bytes
+/// say all of it: its first and its last bytes, which meet or overlap. Those of a longer one are
+/// its hash.
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct Key {
+    words: [u64; 2],
+    length: u32,
+}
+
+/// Longer names are looked at where they lie.
+const SHORT_MAX: usize = 16;
 
 // === impl Kind ===
 
@@ -48,32 +63,86 @@ impl Kind {
     }
 }
 
-/// The kind's number times this is spread over all bits (the golden ratio's).
-const SPREAD: u64 = 0x9e37_79b9_7f4a_7c15;
+// === impl Key ===
 
+impl Key {
+    #[inline(always)]
+    fn new(name: &str) -> Self {
+        let bytes = name.as_bytes();
+        let words = match bytes.len() {
+            8..=SHORT_MAX => [
+                u64::from_le_bytes(first(bytes)),
+                u64::from_le_bytes(last(bytes)),
+            ],
+            4..8 => [
+                u32::from_le_bytes(first(bytes)).into(),
+                u32::from_le_bytes(last(bytes)).into(),
+            ],
+            2 | 3 => [
+                u16::from_le_bytes(first(bytes)).into(),
+                u16::from_le_bytes(last(bytes)).into(),
+            ],
+            0 | 1 => [u64::from(bytes.first().copied().unwrap_or(0)), 0],
+            _ => [
+                rapidhash_v3_nano_inline::<true, false>(bytes, &DEFAULT_RAPID_SECRETS),
+                0,
+            ],
+        };
+        // What is too long for a length is no name, and a text's bound is far below.
+        let length = bytes.len() as u32;
+        Self { words, length }
+    }
+
+    /// Where to look first among so many slots.
+    #[inline]
+    fn place(self, kind: Kind, slots: usize) -> usize {
+        // Text never holds the byte 0xff, so that of a short name neither factor can be 0.
+        let [a, b] = self.words;
+        let mixed = folded(a ^ 0xff51_afd7_ed55_8ccd, b ^ 0xffc4_ceb9_fe1a_85ec);
+        let of = u64::from(kind.0) << 32 | u64::from(self.length);
+        let hash = folded(mixed ^ of, 0x9e37_79b9_7f4a_7c15);
+        ((u128::from(hash) * slots as u128) >> 64) as usize
+    }
+}
+
+/// The first bytes; zeros where there are not so many.
+#[inline(always)]
+fn first<const N: usize>(bytes: &[u8]) -> [u8; N] {
+    bytes.first_chunk().copied().unwrap_or([0; N])
+}
+
+/// The last bytes, likewise.
+#[inline(always)]
+fn last<const N: usize>(bytes: &[u8]) -> [u8; N] {
+    bytes.last_chunk().copied().unwrap_or([0; N])
+}
+
+/// The halves of a product, each bit of which depends on most bits of both factors.
 #[inline]
-fn hash(kind: Kind, name: &str) -> u64 {
-    let of_name = rapidhash_v3_nano_inline::<true, false>(name.as_bytes(), &DEFAULT_RAPID_SECRETS);
-    of_name ^ u64::from(kind.0).wrapping_mul(SPREAD)
+fn folded(a: u64, b: u64) -> u64 {
+    let product = u128::from(a) * u128::from(b);
+    product as u64 ^ (product >> 64) as u64
 }
 
 /// The number of this name, if it is one of this kind.
 #[inline]
 pub(crate) fn find(slots: &[Slot], heap: &str, kind: Kind, name: &str) -> Option<u32> {
-    let mask = slots.len().checked_sub(1)?;
-    let hash = hash(kind, name);
-    let tag = (hash >> 32) as u32;
-    let mut at = hash as usize & mask;
+    let key = Key::new(name);
+    let mut at = key.place(kind, slots.len());
     // A table always has an empty slot; the bound holds should a file say otherwise.
     for _ in 0..slots.len() {
         let slot = slots.get(at)?;
-        if slot.kind == Kind::NOTHING {
+        let [a, b] = key.words;
+        let [c, d] = slot.words;
+        let of = (slot.length ^ key.length) | (slot.kind ^ kind.0);
+        if (a ^ c) | (b ^ d) | u64::from(of) == 0 {
+            if key.length as usize <= SHORT_MAX || strings::is(heap, StrId(slot.name), name) {
+                return Some(slot.value);
+            }
+        } else if slot.kind == Kind::NOTHING {
             return None;
         }
-        if slot.tag == tag && slot.kind == kind.0 && strings::is(heap, StrId(slot.name), name) {
-            return Some(slot.value);
-        }
-        at = (at + 1) & mask;
+        at = if at + 1 == slots.len() { 0 } else { at + 1 };
     }
     None
 }
@@ -87,30 +156,83 @@ pub(crate) fn of_kind(slots: &[Slot], kind: Kind) -> impl Iterator<Item = (u32, 
 /// Makes the table. The same entries in the same order make the same table.
 #[expect(
     clippy::indexing_slicing,
-    reason = "every index is masked by the table's size less one"
+    reason = "every index is below the table's size"
 )]
 pub(super) fn table(entries: &[(Kind, &str, StrId, u32)]) -> Box<[Slot]> {
-    let size = (entries.len() * 4 / 3 + 1).next_power_of_two();
+    let size = entries.len() * 4 / 3 + 1;
     let empty = Slot {
-        tag: 0,
+        words: [0; 2],
+        length: 0,
         kind: Kind::NOTHING,
         name: 0,
         value: 0,
     };
     let mut slots = vec![empty; size].into_boxed_slice();
-    let mask = size - 1;
     for &(kind, text, name, value) in entries {
-        let hash = hash(kind, text);
-        let mut at = hash as usize & mask;
+        let key = Key::new(text);
+        let mut at = key.place(kind, size);
         while slots[at].kind != Kind::NOTHING {
-            at = (at + 1) & mask;
+            at = if at + 1 == size { 0 } else { at + 1 };
         }
         slots[at] = Slot {
-            tag: (hash >> 32) as u32,
+            words: key.words,
+            length: key.length,
             kind: kind.0,
             name: name.0,
             value,
         };
     }
     slots
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn short_names_are_told_by_their_words() {
+        let mut rng = fastrand::Rng::with_seed(7);
+        let mut name = || -> String {
+            let length = rng.usize(0..=SHORT_MAX);
+            (0..length)
+                .map(|_| rng.choice(['a', 'b']).unwrap())
+                .collect()
+        };
+        for _ in 0..200_000 {
+            let (a, b) = (name(), name());
+            assert_eq!(Key::new(&a) == Key::new(&b), a == b, "{a} {b}");
+        }
+    }
+
+    #[test]
+    fn names_of_all_lengths_are_found_and_no_others() {
+        let texts: Vec<String> = (0..20_000)
+            .map(|n| format!("{n}").repeat(1 + n % 5))
+            .collect();
+        let mut heap = String::new();
+        let mut entries = Vec::new();
+        for (text, n) in texts.iter().zip(0..) {
+            let at = StrId(heap.len() as u32);
+            heap.extend([0, 7, 14].map(|shift| char::from((text.len() >> shift) as u8 & 0x7f)));
+            heap.push_str(text);
+            entries.push((Kind(n % 3), text.as_str(), at, n));
+        }
+        let slots = table(&entries);
+        for &(kind, text, _, value) in &entries {
+            assert_eq!(find(&slots, &heap, kind, text), Some(value));
+            assert_eq!(find(&slots, &heap, Kind(kind.0 + 3), text), None);
+            assert_eq!(find(&slots, &heap, kind, &format!("{text}x")), None);
+        }
+        let way = |entry: &(Kind, &str, StrId, u32)| {
+            let place = Key::new(entry.1).place(entry.0, slots.len());
+            let mut all = slots.iter().cycle().skip(place);
+            all.position(|slot| slot.value == entry.3).unwrap()
+        };
+        let ways: usize = entries.iter().map(way).sum();
+        assert!(
+            ways < entries.len() * 2,
+            "{ways} steps for {} names",
+            entries.len()
+        );
+    }
 }

@@ -424,6 +424,7 @@ impl Snapshot {
             tables: self.tables.clone(),
             origins: self.origins.clone(),
             meta: self.meta,
+            shortcuts: Arc::clone(&self.shortcuts),
             digest: self.digest.clone(),
             file_digest: self.file_digest.clone(),
             supposed: None,

@@ -295,6 +295,23 @@ fn openapi() -> Value {
     serde_saphyr::from_str(&std::fs::read_to_string(path).unwrap()).unwrap()
 }
 
+/// What a role granted or denied is told with the role and its line.
+fn says_who_decided(explained: &Explanation) {
+    for step in &explained.steps {
+        let effect = match (step.step, step.result) {
+            ("grant", Some("reached" | "not_reached" | "granted")) if !step.scopes.is_empty() => {
+                "grant"
+            }
+            ("deny", Some("denied")) => "deny",
+            _ => continue,
+        };
+        let in_force = step.roles.iter().filter(|role| role.in_force);
+        let mut lines = in_force.flat_map(|role| &role.lines);
+        let said = lines.any(|line| line.effect == effect && line.place.is_some());
+        assert!(said, "no role is named:\n{step:?}\n{explained}");
+    }
+}
+
 /// What the explanation met, after all its laws held.
 fn laws(company: &Company, policy: &Policy, snapshot: &Snapshot, request: &Value) -> Vec<String> {
     let question = Question::new(request);
@@ -306,6 +323,7 @@ fn laws(company: &Company, policy: &Policy, snapshot: &Snapshot, request: &Value
         oracle::check(policy, &question.query()).to_string(),
         explained.reason
     );
+    says_who_decided(&explained);
     let mut met = Vec::new();
     let what = || format!("{request}\n{explained}");
     for suggestion in &explained.suggestions {

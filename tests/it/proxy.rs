@@ -443,6 +443,96 @@ fn forwarded_headers_are_read_where_that_is_set() {
     }
 }
 
+/// The headers that Traefik's forwardAuth sends (`writeHeader` in its `forward.go`): the client's
+/// own, without those of the connection, and what it says of the request.
+#[test]
+fn traefik_is_answered_by_contract() {
+    let service = start_with(Proxy {
+        target: TargetHeaders::Forwarded,
+        ..trusted()
+    });
+    let traefik = |method: &str, uri: &str, own: &[&str]| {
+        let told = [
+            format!("X-Forwarded-Method: {method}"),
+            format!("X-Forwarded-Uri: {uri}"),
+        ];
+        let rest = [
+            "X-Forwarded-Proto: https",
+            "X-Forwarded-Host: demo.example",
+            "X-Forwarded-For: 192.0.2.1",
+            "User-Agent: curl/8",
+            "Accept-Encoding: gzip",
+        ];
+        let headers = [&[told[0].as_str(), &told[1]], &rest[..], own].concat();
+        service.ask(request("GET", AUTH, &headers, ""))
+    };
+    let olga = "X-Auth-User: olga";
+    assert_eq!(traefik("GET", "/calls/7?x=1", &[olga]).status, 200);
+    assert_eq!(traefik("DELETE", "/calls/7", &[olga]).status, 403);
+    let nobody = traefik("GET", "/me", &[]);
+    assert_eq!(nobody.status, 401);
+    assert!(!nobody.header("www-authenticate").is_empty());
+    // `authResponseHeaders` are replaced where the answer has them: also an empty one must be there.
+    let public = traefik("GET", "/public/", &["X-Callgate-User: ewa"]);
+    for name in ["x-callgate-user", "x-callgate-roles", "x-callgate-company"] {
+        assert!(public.headers.contains_key(name), "{name}");
+    }
+    assert_eq!(public.header("x-callgate-user"), "");
+    // What Traefik has let through before: GHSA-6384-m2mw-rf54, GHSA-5m6w-wvh7-57vm.
+    for own in ["X-Forwarded-Prefix: /public", "X-Replaced-Path: /public"] {
+        assert_eq!(traefik("GET", "/calls/7", &[own]).status, 401, "{own}");
+    }
+    for own in [
+        "X_Forwarded_Uri: /public/",
+        "X_Forwarded_Proto: http",
+        "X-Original-Uri: /public/",
+    ] {
+        assert_eq!(
+            traefik("GET", "/calls/7", &[olga, own]).status,
+            403,
+            "{own}"
+        );
+    }
+}
+
+/// The headers that ingress-nginx sends (the location of `auth-url` in its `nginx.tmpl`).
+#[test]
+fn ingress_nginx_is_answered_by_contract() {
+    let service = start();
+    let ingress = |method: &str, target: &str, own: &[&str]| {
+        let told = [
+            format!("X-Original-Method: {method}"),
+            format!("X-Original-URL: https://Demo.example:443{target}"),
+            format!("X-Auth-Request-Redirect: {target}"),
+        ];
+        let rest = [
+            "X-Sent-From: nginx-ingress-controller",
+            "X-Real-IP: 192.0.2.1",
+            "X-Forwarded-For: 192.0.2.1",
+        ];
+        let told: Vec<&str> = told.iter().map(String::as_str).collect();
+        let headers = [&told[..], &rest[..], own].concat();
+        service.ask(request("GET", AUTH, &headers, ""))
+    };
+    let olga = "X-Auth-User: olga";
+    assert_eq!(ingress("GET", "/calls/7?x=1", &[olga]).status, 200);
+    assert_eq!(ingress("DELETE", "/calls/7", &[olga]).status, 403);
+    assert_eq!(ingress("GET", "/me", &[]).status, 401);
+    // A client's own headers come along (ingress-nginx 8644: the raw target reaches both).
+    for own in [
+        "X-Original-URI: /public/",
+        "X-Forwarded-Uri: /public/",
+        "X-Original-Host: other",
+    ] {
+        assert_eq!(
+            ingress("GET", "/calls/7", &[olga, own]).status,
+            403,
+            "{own}"
+        );
+    }
+    assert_eq!(ingress("GET", "/public/..%2fcalls/7", &[olga]).status, 403);
+}
+
 #[test]
 fn routes_of_one_host_need_the_host() {
     let service = start();
@@ -585,6 +675,10 @@ fn what_cannot_be_decided_is_denied() {
     let full = full.serve();
     let answer = full.ask(request("GET", AUTH, &[GET, "X-Original-URI: /"], ""));
     assert_eq!((answer.status, refused(&full, "overload")), (403, 1));
+    assert_eq!(
+        full.metric("callgate_limit_reached_total{limit=\"requests\"}"),
+        1
+    );
 }
 
 #[test]

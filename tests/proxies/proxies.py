@@ -18,9 +18,12 @@ import tempfile
 import time
 import urllib.parse
 
-from surroundings import Application, Issuer, ask
+from surroundings import Application, ask
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
+sys.path.append(str(ROOT / "deploy/demo"))
+from issuer import Issuer  # noqa: E402
+
 IDENTITY = ["x-callgate-user", "x-callgate-roles", "x-callgate-company"]
 # What applications take another path or method from, or for one of the above.
 STRAY = {"x-original-url", "x-original-uri", "x-rewrite-url", "x-http-method-override", "x-http-method",
@@ -291,6 +294,8 @@ class Test:
             started = time.monotonic()
             for target, user in [("/public/x", None), ("/admin/x", "ewa")]:
                 answer, reached = self.send_without_law("GET", target, user)
+                if "TIMES" in os.environ:
+                    print(f"  {what}: {answer.status}")
                 assert answer.status >= 400 and not reached, f"{self.proxy.name}: {what}: {answer.status}, {reached}"
             assert time.monotonic() - started < 15, f"{self.proxy.name}: {what} takes too long"
 
@@ -325,6 +330,31 @@ class Test:
         return answer, self.application.taken()
 
 
+def demo(program, nginx):
+    """The demo starts by its one command, and knows its users."""
+    ports = {name: free_port() for name in ["SITE_PORT", "APPLICATION_PORT", "CALLGATE_PORT"]}
+    environment = dict(os.environ, CALLGATE=program, NGINX_PROGRAM=str(nginx), **{name: str(port) for name, port in ports.items()})
+    process = subprocess.Popen([ROOT / "deploy/demo/run"], env=environment, stdout=subprocess.DEVNULL)
+    site = ports["SITE_PORT"]
+    try:
+        until("the demo listens", lambda: listens(site))
+        status = lambda target, cookie="": ask(site, "GET", target, [f"Cookie: {cookie}"] if cookie else []).status
+        until("the demo answers", lambda: status("/") == 200)
+        form = ["Content-Type: application/x-www-form-urlencoded"]
+        login = lambda user: ask(site, "POST", "/login", form, f"user={user}".encode()).headers["set-cookie"].split(";")[0]
+        olga, ewa = login("olga"), login("ewa")
+        for target, cookie, expected in [
+            ("/me", "", 401), ("/me", olga, 200), ("/calls", olga, 200), ("/queues/bank-in", olga, 403),
+            ("/queues/bank-in", ewa, 200), ("/finance/report", ewa, 403), ("/me", "session=x", 401),
+        ]:
+            assert (found := status(target, cookie)) == expected, f"demo: {target} with {cookie[:20]}: {found}"
+        assert b"<b>olga</b>" in ask(site, "GET", "/me", [f"Cookie: {olga}"]).body
+    finally:
+        process.terminate()
+        process.wait(10)
+    print("demo: as it should")
+
+
 def main():
     program, tools, *names = sys.argv[1:]
     program, tools = os.path.abspath(program), pathlib.Path(tools).resolve()
@@ -341,7 +371,10 @@ def main():
         folder = pathlib.Path(folder)
         issuer, application = Issuer(folder), Application()
         tokens = {user: issuer.token(user) for user in ["ewa", "olga", "piotr", "nobody"]}
-        for name in names or proxies:
+        for name in names or [*proxies, "demo"]:
+            if name == "demo":
+                demo(program, debian / "usr/sbin/nginx")
+                continue
             file, target, command = proxies[name]
             started = time.monotonic()
             callgate = Callgate(program, folder, target)

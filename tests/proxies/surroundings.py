@@ -1,13 +1,9 @@
-"""What stands behind and before a proxy in these tests: an application that records what reaches it, tokens of its
-users, and a client that sends bytes as they are."""
+"""What stands behind and before a proxy in these tests: an application that records what reaches it, and a client that
+sends bytes as they are."""
 
-import base64
-import json
 import re
 import socket
-import subprocess
 import threading
-import time
 
 
 class Application:
@@ -76,31 +72,6 @@ class Seen:
 
     def __repr__(self):
         return f"{self.method} {self.target!r} {self.headers}"
-
-
-class Issuer:
-    """Makes tokens with a key of its own (RFC 7519, RS256), by the program openssl."""
-
-    def __init__(self, folder):
-        self.key = folder / "key.pem"
-        run = ["openssl", "genpkey", "-algorithm", "RSA", "-pkeyopt", "rsa_keygen_bits:2048", "-out", self.key]
-        subprocess.run(run, check=True, stderr=subprocess.DEVNULL)
-        told = subprocess.run(["openssl", "rsa", "-in", self.key, "-noout", "-modulus"], check=True, capture_output=True)
-        modulus = bytes.fromhex(told.stdout.decode().strip().partition("=")[2])
-        key = {"kty": "RSA", "kid": "one", "alg": "RS256", "use": "sig", "n": text(modulus), "e": "AQAB"}
-        (folder / "keys.json").write_text(json.dumps({"keys": [key]}))
-
-    def token(self, user):
-        now = int(time.time())
-        claims = {"iss": "https://id.demo.example", "aud": "demo", "sub": user, "iat": now, "exp": now + 3600}
-        signed = ".".join(text(json.dumps(part).encode()) for part in ({"alg": "RS256", "kid": "one"}, claims))
-        sign = ["openssl", "dgst", "-sha256", "-sign", self.key]
-        signature = subprocess.run(sign, check=True, input=signed.encode(), capture_output=True).stdout
-        return f"{signed}.{text(signature)}"
-
-
-def text(raw):
-    return base64.urlsafe_b64encode(raw).rstrip(b"=").decode()
 
 
 def whole(raw, method):

@@ -90,7 +90,7 @@ impl<'a> Exceptions<'a> {
     fn allows(&self, object: &ObjectRow, what: What<'_>, told: &Properties<'_>) -> bool {
         let id = self.snapshot.text(object.id);
         let told = Members::Sent(told);
-        let resource = Resource::registered(self.snapshot, self.kind, id, what, told);
+        let resource = Resource::registered(self.snapshot, object.kind, self.kind, id, what, told);
         let mut query = *self.query;
         query.resource.id = id;
         decide_for(self.snapshot, &query, self.user_id, Some(&resource), Silent).allows()

@@ -31,6 +31,12 @@ pub(in crate::server) struct Gate {
 
 impl Gate {
     pub(in crate::server) fn new(proxy: Proxy, identities: Arc<Identities>) -> Self {
+        if !proxy.trusted.is_empty() && proxy.identity.is_none() && proxy.companies.is_empty() {
+            tracing::warn!(
+                "proxies are trusted, and nothing says how their users are known: every route that \
+                 needs a user will answer 401; set `identity` in the table [proxy]"
+            );
+        }
         let known = proxy.companies.values().chain(&proxy.identity);
         let headers = known.filter_map(|identity| match identity {
             Identity::Header(name) => Some(name.clone()),

@@ -13,7 +13,7 @@ use crate::server::respond::Answer;
 use crate::server::routes::Route;
 use crate::server::trail::Trail;
 use crate::server::worker::Worker;
-use crate::telemetry::{Api, ProxyRefused};
+use crate::telemetry::{Api, Limit, ProxyRefused};
 
 /// Answers a proxy. The request's body says nothing, and is not waited for.
 pub(in crate::server) fn answer(
@@ -65,7 +65,13 @@ pub(in crate::server) fn answer(
 #[cold]
 pub(in crate::server) fn refused(worker: &Worker, why: ProxyRefused) -> Answer {
     worker.desk().all_metrics().proxy_refused(why);
-    Answer::stopped(Denied::undecided(why))
+    let mut answer = Answer::stopped(Denied::undecided(why));
+    answer.limit = match why {
+        ProxyRefused::Overload => Some(Limit::Requests),
+        ProxyRefused::HeadTooLarge => Some(Limit::HeaderBytes),
+        _ => None,
+    };
+    answer
 }
 
 /// The request as Envoy sends it: the original, with a path put before its own.

@@ -1,0 +1,309 @@
+//! The load: wrk and h2load for closed loops, and clients of our own where they cannot be had.
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpStream;
+use std::os::unix::net::UnixStream;
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use super::server::Server;
+
+/// What a round came to. Latencies are in seconds, from when a request was sent or due.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Measured {
+    /// Decisions a second.
+    pub(crate) rate: f64,
+    /// Seconds of the server's core for a decision.
+    pub(crate) cpu: f64,
+    /// Half of the requests, all but one in 100, all but one in 1,000 took at most this.
+    pub(crate) latencies: [f64; 3],
+}
+
+/// A load, ready to run.
+pub(crate) struct Load {
+    run: Box<dyn Fn(Duration) -> (u64, Duration, [f64; 3])>,
+    items: u64,
+}
+
+/// A client with one connection, which blocks.
+pub(crate) struct Client {
+    reader: BufReader<Box<dyn Stream>>,
+    line: String,
+}
+
+pub(crate) trait Stream: Read + Write {}
+impl<T: Read + Write> Stream for T {}
+
+// === impl Load ===
+
+impl Load {
+    /// The same, where each request asks for so many decisions.
+    pub(crate) fn items(self, items: usize) -> Self {
+        let items = items as u64;
+        Self { items, ..self }
+    }
+
+    pub(crate) fn run(&self, server: &Server, length: Duration) -> Measured {
+        let before = server.cpu();
+        let (requests, took, latencies) = (self.run)(length);
+        let cpu = server.cpu() - before;
+        let decisions = (requests * self.items) as f64;
+        Measured {
+            rate: decisions / took.as_secs_f64(),
+            cpu: cpu.as_secs_f64() / decisions,
+            latencies,
+        }
+    }
+}
+
+/// What wrk tells when it is done: requests, microseconds, errors, and latencies in microseconds.
+const TELL: &str = r#"
+done = function(summary, latency, requests)
+  local e = summary.errors
+  local errors = e.connect + e.read + e.write + e.status + e.timeout
+  print("TOLD", summary.requests, summary.duration, errors, latency:percentile(50),
+    latency:percentile(99), latency:percentile(99.9))
+end
+"#;
+
+/// Keeps so many connections busy over HTTP/1.1.
+pub(crate) fn wrk(server: &Server, path: &str, bodies: &[String], connections: usize) -> Load {
+    let scratch = tempfile::tempdir().unwrap();
+    let lua = scratch.path().join("load.lua");
+    let file = scratch.path().join("bodies");
+    std::fs::write(&file, bodies.join("\n")).unwrap();
+    let read = format!(
+        "local all, n = {{}}, 0\n\
+         wrk.method = 'POST'\n\
+         wrk.headers['Content-Type'] = 'application/json'\n\
+         function init(args)\n  for line in io.lines('{}') do\n    \
+         all[#all + 1] = wrk.format(nil, '{path}', nil, line)\n  end\nend\n\
+         function request()\n  n = n % #all + 1\n  return all[n]\nend\n",
+        file.display()
+    );
+    std::fs::write(&lua, read + TELL).unwrap();
+    let url = format!("http://{}{path}", server.address);
+    let run = move |length: Duration| {
+        let _keep = &scratch;
+        let told = told(
+            Command::new("wrk")
+                .args(["-t1", "--latency", "-s"])
+                .arg(&lua)
+                .arg(format!("-c{connections}"))
+                .arg(format!("-d{}s", length.as_secs().max(1)))
+                .arg(&url),
+        );
+        let line = told
+            .lines()
+            .find_map(|line| line.strip_prefix("TOLD"))
+            .unwrap();
+        let told: Vec<f64> = line
+            .split_whitespace()
+            .map(|text| text.parse().unwrap())
+            .collect();
+        let [requests, micros, errors, latencies @ ..] = &*told else {
+            panic!("wrk told {line}");
+        };
+        assert_eq!(*errors, 0.0, "{line}");
+        let latencies = [0, 1, 2].map(|n| latencies[n] / 1e6);
+        (
+            *requests as u64,
+            Duration::from_secs_f64(micros / 1e6),
+            latencies,
+        )
+    };
+    Load {
+        run: Box::new(run),
+        items: 1,
+    }
+}
+
+/// Keeps so many connections busy over HTTP/2, ten streams each.
+pub(crate) fn h2load(server: &Server, path: &str, body: &str, connections: usize) -> Load {
+    let scratch = tempfile::tempdir().unwrap();
+    let file = scratch.path().join("body");
+    std::fs::write(&file, body).unwrap();
+    let url = format!("http://{}{path}", server.address);
+    let run = move |length: Duration| {
+        let _keep = &scratch;
+        let started = Instant::now();
+        let told = told(
+            Command::new("h2load")
+                .args(["-t1", "-m10", "-H"])
+                .args(["content-type: application/json", "-d"])
+                .arg(&file)
+                .arg(format!("-c{connections}"))
+                .arg(format!("-D{}", length.as_secs().max(1)))
+                .arg(&url),
+        );
+        let took = started.elapsed();
+        let word = |line: &str, n: usize| {
+            let line = told.lines().find(|told| told.starts_with(line)).unwrap();
+            line.split_whitespace().nth(n).unwrap().to_owned()
+        };
+        let requests: u64 = word("status codes:", 2).parse().unwrap();
+        let failed: u64 = word("requests:", 9).parse().unwrap();
+        assert_eq!(failed, 0, "{told}");
+        // h2load tells no percentiles of a timed run: the mean is told for all.
+        let mean = seconds(&word("time for request:", 5));
+        (requests, took.min(length), [mean; 3])
+    };
+    Load {
+        run: Box::new(run),
+        items: 1,
+    }
+}
+
+/// One connection, one request after the other.
+pub(crate) fn one_client(server: &Server, path: &str, bodies: &[String], unix: bool) -> Load {
+    let requests: Vec<Vec<u8>> = bodies.iter().map(|body| request(path, body)).collect();
+    let client = std::cell::RefCell::new(Client::connect(server, unix));
+    let run = move |length: Duration| {
+        let mut client = client.borrow_mut();
+        let began = Instant::now();
+        let mut took = Vec::new();
+        for request in requests.iter().cycle() {
+            let sent = Instant::now();
+            if sent - began > length {
+                break;
+            }
+            client.send(request);
+            took.push(sent.elapsed());
+        }
+        (took.len() as u64, began.elapsed(), latencies(&mut took))
+    };
+    Load {
+        run: Box::new(run),
+        items: 1,
+    }
+}
+
+/// So many requests a second, each timed from the moment at which it was due.
+pub(crate) fn steady(
+    server: &Server,
+    path: &str,
+    bodies: &[String],
+    rate: u32,
+    length: Duration,
+) -> Measured {
+    let requests: Vec<Vec<u8>> = bodies.iter().map(|body| request(path, body)).collect();
+    let mut client = Client::connect(server, false);
+    let apart = Duration::from_secs(1) / rate;
+    let before = server.cpu();
+    let began = Instant::now();
+    let mut took = Vec::new();
+    for (request, n) in requests.iter().cycle().zip(0_u32..) {
+        let due = began + apart * n;
+        if due - began > length {
+            break;
+        }
+        // Sleeping is late by more than what is measured: the last stretch is waited out awake.
+        if let Some(early) = due.checked_duration_since(Instant::now() + Duration::from_micros(200))
+        {
+            std::thread::sleep(early);
+        }
+        while Instant::now() < due {
+            std::hint::spin_loop();
+        }
+        client.send(request);
+        took.push(due.elapsed());
+    }
+    let (length, requests) = (began.elapsed().as_secs_f64(), took.len() as f64);
+    Measured {
+        rate: requests / length,
+        cpu: (server.cpu() - before).as_secs_f64() / requests,
+        latencies: latencies(&mut took),
+    }
+}
+
+/// Has the service look at its files, and waits until it has.
+pub(crate) fn reload(server: &Server) {
+    let mut stream = TcpStream::connect(server.admin.as_ref().unwrap()).unwrap();
+    let request = "POST /v1/reload HTTP/1.1\r\nHost: pdp\r\nConnection: close\r\n\
+                   Content-Length: 0\r\n\r\n";
+    stream.write_all(request.as_bytes()).unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+}
+
+fn latencies(took: &mut [Duration]) -> [f64; 3] {
+    took.sort_unstable();
+    [500, 990, 999].map(|of| took[(took.len() - 1) * of / 1_000].as_secs_f64())
+}
+
+fn request(path: &str, body: &str) -> Vec<u8> {
+    let length = body.len();
+    format!(
+        "POST {path} HTTP/1.1\r\nHost: pdp\r\nContent-Type: application/json\r\n\
+         Content-Length: {length}\r\n\r\n{body}"
+    )
+    .into_bytes()
+}
+
+fn told(command: &mut Command) -> String {
+    let output = command.output().expect("wrk and h2load must be installed");
+    let told = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(
+        output.status.success(),
+        "{told}{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    told
+}
+
+/// `1.23ms` in seconds.
+fn seconds(text: &str) -> f64 {
+    let (number, unit) = text.split_at(text.find(|c: char| c.is_alphabetic()).unwrap());
+    let unit = match unit {
+        "us" => 1e-6,
+        "ms" => 1e-3,
+        _ => 1.0,
+    };
+    number.parse::<f64>().unwrap() * unit
+}
+
+// === impl Client ===
+
+impl Client {
+    pub(crate) fn connect(server: &Server, unix: bool) -> Self {
+        let stream: Box<dyn Stream> = if unix {
+            Box::new(UnixStream::connect(&server.unix).unwrap())
+        } else {
+            let stream = TcpStream::connect(&server.address).unwrap();
+            stream.set_nodelay(true).unwrap();
+            Box::new(stream)
+        };
+        Self {
+            reader: BufReader::new(stream),
+            line: String::new(),
+        }
+    }
+
+    /// The body of the answer, which must be a decision.
+    pub(crate) fn ask(&mut self, path: &str, body: &str) -> String {
+        self.send(&request(path, body))
+    }
+
+    fn send(&mut self, request: &[u8]) -> String {
+        self.reader.get_mut().write_all(request).unwrap();
+        let mut length = 0;
+        let mut first = true;
+        loop {
+            self.line.clear();
+            self.reader.read_line(&mut self.line).unwrap();
+            let line = self.line.trim_end();
+            if first {
+                assert_eq!(line, "HTTP/1.1 200 OK");
+            } else if let Some(text) = line.strip_prefix("content-length: ") {
+                length = text.parse().unwrap();
+            } else if line.is_empty() {
+                break;
+            }
+            first = false;
+        }
+        let mut body = vec![0; length];
+        self.reader.read_exact(&mut body).unwrap();
+        String::from_utf8(body).unwrap()
+    }
+}

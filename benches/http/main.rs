@@ -1,0 +1,354 @@
+//! callgate beside a server that decides nothing: what a request costs, from socket to socket.
+//!
+//! `cargo bench --bench http` (with `wrk` and `h2load`, Debian's `wrk` and `nghttp2-client`)
+//!
+//! The floor is a server of the same hyper on the same runtime that reads the body and answers a
+//! constant. It and `callgate serve` run as processes on one core, the load on the other; rounds
+//! of both follow each other, and each figure is the median of its rounds' ratios. The requests
+//! are seeded, from the one generator. The table is printed, and written to
+//! `target/bench/http.md`.
+//!
+//! `CALLGATE_ROUNDS` and `CALLGATE_MILLIS` set how many rounds there are and how long each takes;
+//! an argument runs only what has it in its name.
+
+#![allow(
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "tests and benches fail by panicking"
+)]
+
+mod cerbos;
+mod floor;
+#[path = "../../tests/generate/mod.rs"]
+mod generate;
+mod load;
+mod server;
+mod table;
+
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
+use std::time::Duration;
+
+use callgate::model::Timestamp;
+use callgate::policy::{self, Policy};
+use callgate::snapshot::Snapshot;
+use fastrand::Rng;
+use generate::{Company, Question, Shape, question};
+use load::{Load, Measured};
+use server::Server;
+use table::Table;
+
+const SEED: u64 = 1;
+/// Requests that the load goes through again and again.
+const REQUESTS: usize = 4_096;
+
+/// What a run goes through.
+struct Bench {
+    rounds: usize,
+    length: Duration,
+    only: Option<String>,
+    table: Table,
+    scratch: tempfile::TempDir,
+}
+
+fn number(name: &str, default: u64) -> u64 {
+    std::env::var(name).map_or(default, |text| text.parse().unwrap())
+}
+
+fn main() {
+    let mut arguments = std::env::args().skip(1).filter(|arg| arg != "--bench");
+    let first = arguments.next();
+    if first.as_deref() == Some(floor::COMMAND) {
+        return floor::run(&arguments.next().unwrap());
+    }
+    server::move_to_the_asking_core();
+    let mut bench = Bench {
+        rounds: number("CALLGATE_ROUNDS", 5) as usize,
+        length: Duration::from_millis(number("CALLGATE_MILLIS", 2_000)),
+        only: first,
+        table: Table::default(),
+        scratch: tempfile::tempdir().unwrap(),
+    };
+    bench.at_size("M", &Shape::M, true);
+    bench.at_size("S", &Shape::S, false);
+    bench.at_size("L", &Shape::L, false);
+    bench.reloading();
+    bench.beside_cerbos();
+    bench.table.finish();
+}
+
+/// Bodies of evaluation requests.
+fn bodies(shape: &Shape) -> Vec<String> {
+    let rng = &mut Rng::with_seed(SEED);
+    let usual = |_| question::usual(shape, rng).to_string();
+    (0..REQUESTS).map(usual).collect()
+}
+
+/// Bodies of batches of so many, each with all its entities.
+fn batches(bodies: &[String], size: usize) -> Vec<String> {
+    let chunks = bodies.chunks_exact(size).take(64);
+    chunks
+        .map(|items| format!(r#"{{"evaluations":[{}]}}"#, items.join(",")))
+        .collect()
+}
+
+// === impl Bench ===
+
+impl Bench {
+    fn wants(&self, name: &str) -> bool {
+        self.only.as_ref().is_none_or(|only| name.contains(only))
+    }
+
+    fn at_size(&mut self, size: &str, shape: &Shape, whole: bool) {
+        let company = Company::generate(shape, SEED);
+        let tree = self.scratch.path().join(size);
+        write(&tree, &company, "demo");
+        let unix = self.scratch.path().join("callgate.sock");
+        let callgate = Server::callgate(&tree, &unix);
+        let floor = Server::floor(self.scratch.path());
+        let bodies = bodies(shape);
+        check(&company, &callgate, shape);
+        let both = [&floor, &callgate];
+        let path = "/demo/access/v1/evaluation";
+        self.pair(
+            &format!("{size} HTTP/1.1, 16 connections"),
+            both,
+            |server| load::wrk(server, path, &bodies, 16),
+        );
+        if whole {
+            for connections in [1, 64] {
+                let name = format!("{size} HTTP/1.1, {connections} connections");
+                self.pair(&name, both, |server| {
+                    load::wrk(server, path, &bodies, connections)
+                });
+            }
+            self.pair(&format!("{size} HTTP/2, 16 connections"), both, |server| {
+                load::h2load(server, path, &bodies[0], 16)
+            });
+            for (name, unix) in [("TCP", false), ("unix socket", true)] {
+                self.pair(
+                    &format!("{size} {name}, 1 blocking client"),
+                    both,
+                    |server| load::one_client(server, path, &bodies, unix),
+                );
+            }
+            for size in [1, 10, 100, 1_000] {
+                let name = format!("M batch of {size}");
+                let batches = batches(&bodies, size);
+                self.pair(&name, both, |server| {
+                    let path = "/demo/access/v1/evaluations";
+                    load::wrk(server, path, &batches, 4).items(size)
+                });
+            }
+            self.steady(&format!("{size} at 1,000 a second"), both, |_| {
+                (path, &bodies)
+            });
+        }
+        self.table.memory(&format!("{size} callgate"), &callgate);
+        self.table.memory(&format!("{size} floor"), &floor);
+    }
+
+    /// Rounds of Cerbos and callgate, at M; their answers are the same.
+    fn beside_cerbos(&mut self) {
+        let name = |what: &str| format!("M {what}, Cerbos for the floor");
+        let names = ["16 connections", "at 1,000 a second"].map(name);
+        if !names.iter().any(|name| self.wants(name)) {
+            return;
+        }
+        let shape = &Shape::M;
+        let company = Company::generate(shape, SEED);
+        let tree = self.scratch.path().join("cerbos-company");
+        write(&tree, &company, "demo");
+        let policy = read(&company);
+        let callgate = Server::callgate(&tree, &self.scratch.path().join("beside.sock"));
+        let cerbos = Server::cerbos(&policy, self.scratch.path());
+        let path = "/demo/access/v1/evaluation";
+        let bodies = bodies(shape);
+        let rng = &mut Rng::with_seed(SEED);
+        let theirs: Vec<String> = (0..REQUESTS)
+            .map(|_| {
+                let question = Question::new(&question::usual(shape, rng));
+                let mut query = question.query();
+                query.now = now();
+                cerbos::request(&policy, &query)
+            })
+            .collect();
+        let (mut ours, mut other) = (
+            load::Client::connect(&callgate, false),
+            load::Client::connect(&cerbos, false),
+        );
+        let mut allowed = 0;
+        for (body, their) in bodies.iter().zip(&theirs).take(1_000) {
+            let own = ours.ask(path, body) == r#"{"decision":true}"#;
+            let answer = other.ask(cerbos::CHECK, their);
+            assert_eq!(cerbos::allows(&answer), own, "{body}\n{their}\n{answer}");
+            allowed += u32::from(own);
+        }
+        println!("1,000 answers agree, {allowed} allow");
+        let both = [&cerbos, &callgate];
+        let of = |server: &Server| match std::ptr::eq(server, &cerbos) {
+            true => (cerbos::CHECK, &theirs),
+            false => (path, &bodies),
+        };
+        self.pair(&names[0], both, |server| {
+            let (path, bodies) = of(server);
+            load::wrk(server, path, bodies, 16)
+        });
+        self.steady(&names[1], both, |server| of(server));
+        self.table.memory("M Cerbos", &cerbos);
+    }
+
+    /// Pairs at a fixed rate: while nothing changes, and while a company of size M and a hundred
+    /// small ones change every second.
+    fn reloading(&mut self) {
+        let name = "M at 1,000 a second, 101 companies changing each second / none";
+        if !self.wants(name) {
+            return;
+        }
+        let tree = self.scratch.path().join("changing");
+        write(&tree, &Company::generate(&Shape::M, SEED), "demo");
+        let small = Company::generate(&Shape::S, SEED);
+        let mut all = vec!["demo".to_owned()];
+        all.extend((0..100).map(|n| format!("other-{n}")));
+        for other in all.iter().skip(1) {
+            write(&tree, &small, other);
+        }
+        let server = Server::callgate(&tree, &self.scratch.path().join("changing.sock"));
+        let (path, bodies) = ("/demo/access/v1/evaluation", bodies(&Shape::M));
+        let users = |company: &String| tree.join(format!("companies/{company}/users.csv"));
+        let texts: Vec<_> = all
+            .iter()
+            .map(|of| std::fs::read(users(of)).unwrap())
+            .collect();
+        let (changing, done) = (AtomicBool::new(false), AtomicBool::new(false));
+        let reloads = AtomicU64::new(0);
+        let change = || {
+            let number = reloads.fetch_add(1, Relaxed);
+            for (of, text) in all.iter().zip(&texts) {
+                let mut text = text.clone();
+                text.extend(format!("new{number},,,,,,,\n").bytes());
+                std::fs::write(users(of), text).unwrap();
+            }
+            load::reload(&server);
+        };
+        let mut rounds = Vec::new();
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                while !done.load(Relaxed) {
+                    if changing.load(Relaxed) {
+                        change();
+                    }
+                    std::thread::sleep(Duration::from_millis(if changing.load(Relaxed) {
+                        900
+                    } else {
+                        20
+                    }));
+                }
+            });
+            let length = self.length.max(Duration::from_secs(3));
+            for round in 0..self.rounds.max(9) {
+                let mut measured = [Measured::default(); 2];
+                for n in [round % 2, 1 - round % 2] {
+                    changing.store(n == 1, Relaxed);
+                    measured[n] = load::steady(&server, path, &bodies, 1_000, length);
+                    changing.store(false, Relaxed);
+                    std::thread::sleep(Duration::from_secs(1));
+                }
+                rounds.push(measured);
+            }
+            done.store(true, Relaxed);
+        });
+        println!(
+            "{} reloads of {} companies",
+            reloads.into_inner(),
+            all.len()
+        );
+        self.table.add(name, &rounds);
+        self.table
+            .memory("M and 100 small companies, after reloads", &server);
+    }
+
+    /// Rounds of both, one after the other.
+    fn pair(&mut self, name: &str, both: [&Server; 2], load: impl Fn(&Server) -> Load) {
+        if !self.wants(name) {
+            return;
+        }
+        let mut rounds = Vec::new();
+        for round in 0..self.rounds {
+            let mut measured = [Measured::default(); 2];
+            // Which of them goes first changes, so that neither always meets the warmer machine.
+            for n in [round % 2, 1 - round % 2] {
+                measured[n] = load(both[n]).run(both[n], self.length);
+            }
+            rounds.push(measured);
+        }
+        self.table.add(name, &rounds);
+    }
+
+    /// Pairs at a fixed rate, each request timed from the moment at which it was due.
+    fn steady<'b>(
+        &mut self,
+        name: &str,
+        both: [&Server; 2],
+        load: impl Fn(&Server) -> (&'b str, &'b Vec<String>),
+    ) {
+        if !self.wants(name) {
+            return;
+        }
+        let mut rounds = Vec::new();
+        for round in 0..self.rounds.max(9) {
+            let mut measured = [Measured::default(); 2];
+            for n in [round % 2, 1 - round % 2] {
+                let (path, bodies) = load(both[n]);
+                measured[n] = load::steady(both[n], path, bodies, 1_000, self.length);
+            }
+            rounds.push(measured);
+        }
+        self.table.add(name, &rounds);
+    }
+}
+
+/// The company's files, in a tree, under this name.
+fn write(tree: &Path, company: &Company, name: &str) {
+    for (path, text) in company.texts(true) {
+        let path = tree.join(path.replace("companies/demo", &format!("companies/{name}")));
+        let mut text = String::from_utf8(text).unwrap();
+        if path.ends_with("company.yaml") {
+            text = text.replace(r#""company":"demo""#, &format!(r#""company":"{name}""#));
+        }
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, text).unwrap();
+    }
+}
+
+fn read(company: &Company) -> Policy {
+    let reading = policy::read_company(&company.csv_files(), "demo");
+    reading.unwrap_or_else(|errors| panic!("{errors}")).policy
+}
+
+fn now() -> Timestamp {
+    Timestamp::from(std::time::SystemTime::now())
+}
+
+/// A thousand answers of the service are those of the library.
+fn check(company: &Company, server: &Server, shape: &Shape) {
+    let snapshot = Snapshot::compile(&read(company)).unwrap();
+    let rng = &mut Rng::with_seed(SEED);
+    let mut client = load::Client::connect(server, false);
+    for _ in 0..1_000 {
+        let request = question::usual(shape, rng);
+        let question = Question::new(&request);
+        let mut query = question.query();
+        query.now = now();
+        let expected = callgate::decide::check(&snapshot, &query).allows();
+        let answer = client.ask("/demo/access/v1/evaluation", &request.to_string());
+        assert_eq!(answer, format!(r#"{{"decision":{expected}}}"#), "{request}");
+    }
+}
+
+/// Where results are kept.
+fn results() -> &'static Path {
+    Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/target/bench"))
+}
