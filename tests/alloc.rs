@@ -108,3 +108,37 @@ fn no_decision_of_any_kind_allocates() {
         assert_eq!(counted.count_total, 0, "seed {seed}");
     }
 }
+
+#[test]
+fn reading_a_file_takes_no_memory_beyond_what_is_there() {
+    let bytes = snapshot(&Company::generate(&Shape::S, 7)).to_bytes();
+    let peak = |bytes: &[u8]| {
+        let counted = allocation_counter::measure(|| drop(Snapshot::from_bytes(bytes)));
+        usize::try_from(counted.bytes_max).unwrap()
+    };
+    // The texts are held twice for a moment.
+    assert!(
+        peak(&bytes) < 2 * bytes.len(),
+        "{} of {}",
+        peak(&bytes),
+        bytes.len()
+    );
+    let count = u32::from_le_bytes(bytes[12..16].try_into().unwrap()) as usize;
+    for section in 0..count {
+        for lie in [1 << 31, 1 << 40, u64::MAX >> 1] {
+            let mut lying = bytes.clone();
+            let at = 80 + 56 * section + 16;
+            lying[at..at + 8].copy_from_slice(&u64::to_le_bytes(lie));
+            let whole = blake3::hash(&lying[80..80 + 56 * count]);
+            lying[48..80].copy_from_slice(whole.as_bytes());
+            assert!(
+                peak(&lying) < bytes.len(),
+                "section {section}: {}",
+                peak(&lying)
+            );
+        }
+    }
+    let mut many = bytes;
+    many[12..16].copy_from_slice(&u32::MAX.to_le_bytes());
+    assert!(peak(&many) < many.len());
+}

@@ -224,6 +224,10 @@ impl Tokens {
         if let Some(proven) = remembered::recall(&circumstance, now) {
             return Ok(Some(proven.who));
         }
+        // What was found good before was a token; so this is asked of what is new alone.
+        if !places::is_token(token) {
+            return Err(NotKnown::Malformed);
+        }
         let checked = self.checks.check(keys, token, now);
         if matches!(checked, Err(NotKnown::Key)) {
             self.source.lacks_a_key();
@@ -240,7 +244,12 @@ impl Tokens {
 // === impl HeaderMap ===
 
 impl Passed for HeaderMap {
+    /// Most names that are asked for are not there. To compare them with those that are, which are
+    /// few, costs less than to hash each; where there are many, it costs no more than reading them.
     fn header(&self, name: &str) -> Sent<'_> {
+        let Some(name) = self.keys().find(|is| is.as_str() == name) else {
+            return Sent::Nothing;
+        };
         let mut values = self.get_all(name).iter();
         match (values.next(), values.next()) {
             (None, _) => Sent::Nothing,

@@ -4,7 +4,8 @@ use super::who::NotKnown;
 use super::{Passed, Sent};
 use crate::config::TokenPlace;
 
-/// The token of a request, if it has one in any of these places.
+/// The token of a request, if it has one in any of these places; whether it can be one is not
+/// looked at.
 ///
 /// Two are too many, unless they are the same: whoever is behind the proxy could believe the other.
 pub(super) fn find<'p>(
@@ -40,7 +41,7 @@ fn bearer(sent: Sent<'_>) -> Result<Option<&[u8]>, NotKnown> {
             let token = rest.trim_ascii();
             // `Bearer` alone, and `Bearer: x`, mean to be a token and are none.
             let is_apart = rest.first().is_some_and(u8::is_ascii_whitespace);
-            if is_apart && is_token(token) {
+            if is_apart {
                 Ok(Some(token))
             } else {
                 Err(NotKnown::Malformed)
@@ -74,14 +75,14 @@ fn cookie<'p>(sent: Sent<'p>, name: &str) -> Result<Option<&'p [u8]>, NotKnown> 
     match found {
         // A cookie that was emptied, as on leaving.
         None | Some((_, b"")) => Ok(None),
-        Some((is, token)) if is == name.as_bytes() && is_token(token) => Ok(Some(token)),
+        Some((is, token)) if is == name.as_bytes() => Ok(Some(token)),
         Some(_) => Err(NotKnown::Malformed),
     }
 }
 
-/// The letters of a token, which is three pieces of base64url with dots between (RFC 7515, section
-/// 3.1). Anything else is not looked at further.
-fn is_token(text: &[u8]) -> bool {
+/// Whether it is of the letters of a token, which is three pieces of base64url with dots between
+/// (RFC 7515, section 3.1). Anything else is not looked at further.
+pub(super) fn is_token(text: &[u8]) -> bool {
     text.iter()
         .all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(byte))
         && text.iter().filter(|byte| **byte == b'.').count() == 2

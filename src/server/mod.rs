@@ -6,7 +6,8 @@
 //! runtime, and nothing but decisions runs on a worker: what takes longer runs on the `pool`.
 //!
 //! A request's way: `worker` (limits, counts) → `routes` → `door` (who asks) → `authzen` (body) → `desk` (one
-//! look at the company's snapshot, decision) → `respond`. A proxy's goes from `door` to `proxy`.
+//! look at the company's snapshot, decision) → `respond`. A proxy's goes from `door` to `proxy`;
+//! Envoy's by gRPC comes there through `rpc`.
 
 mod acceptor;
 mod admin;

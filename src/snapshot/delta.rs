@@ -82,8 +82,8 @@ pub enum DeltaError {
     OtherSnapshot,
 }
 
-/// A delta never says more than this for each byte that it has.
-const INFLATED_BYTES_MAX: u64 = 1 << 30;
+/// A delta makes no snapshot file of more bytes.
+const MADE_BYTES_MAX: u64 = 1 << 30;
 
 // === impl Delta ===
 
@@ -98,13 +98,13 @@ impl Delta {
         bytes.finish().unwrap_or_default()
     }
 
-    /// Reads a delta.
+    /// Reads a delta, which may say at most so many bytes.
     ///
     /// # Errors
     /// The bytes are none.
-    pub fn from_bytes(bytes: &[u8]) -> Result<Self, DeltaError> {
+    pub fn from_bytes(bytes: &[u8], most: u64) -> Result<Self, DeltaError> {
         let mut plain = Vec::new();
-        let inflated = DeflateDecoder::new(bytes).take(INFLATED_BYTES_MAX);
+        let inflated = DeflateDecoder::new(bytes).take(most);
         let mut inflated = inflated;
         inflated
             .read_to_end(&mut plain)
@@ -120,6 +120,9 @@ impl Delta {
         let from = blake3::Hash::from_bytes(self.from).to_hex();
         if from.as_str() != old.file_digest() {
             return Err(DeltaError::OtherSnapshot);
+        }
+        if self.length() > MADE_BYTES_MAX {
+            return Err(DeltaError::Malformed);
         }
         Ok(Applied {
             delta: self,
@@ -153,8 +156,10 @@ impl Read for Applied<'_> {
                 return Ok(0);
             };
             let made = self.old.with_section(self.next, |row_bytes, old| {
+                // No section is larger than the whole, whatever its line says.
                 let most = super::file::section_length(&self.delta.head, self.next);
-                part.apply(row_bytes, old, most.unwrap_or(0))
+                let most = most.filter(|most| *most <= self.delta.length())?;
+                part.apply(row_bytes, old, most)
             });
             let Some(Some(made)) = made else {
                 return Err(io::Error::other(DeltaError::Malformed));

@@ -20,6 +20,28 @@ pub(crate) fn publish(tree: &Path, destination: &str, flags: &[&str]) -> u64 {
     told["companies"][0]["generation"].as_u64().unwrap()
 }
 
+#[test]
+fn a_web_server_that_dates_by_the_second_sees_each_publication() {
+    let (tree, place) = (Tree::new(), tempfile::tempdir().unwrap());
+    let mut seen = Vec::new();
+    for count in 1..5 {
+        tree.write(
+            "companies/acme/objects.csv",
+            &format!("type,id\nqueue,q{count}\n"),
+        );
+        publish(tree.path(), place.path().to_str().unwrap(), &[]);
+        let index = fs::metadata(place.path().join("index.json")).unwrap();
+        let date = index
+            .modified()
+            .unwrap()
+            .duration_since(std::time::UNIX_EPOCH)
+            .unwrap();
+        seen.push((date.as_secs(), index.len()));
+    }
+    seen.dedup();
+    assert_eq!(seen.len(), 4, "{seen:?}");
+}
+
 fn generation(process: &Process) -> u64 {
     process.snapshot("acme")["generation"].as_u64().unwrap_or(0)
 }
@@ -253,4 +275,73 @@ fn what_is_cut_short_or_changed_on_the_way_is_refused_and_what_ran_goes_on() {
     }
     assert_eq!(service.admin("POST", "/v1/reload", "").status, 200);
     assert!(listens(&service));
+}
+
+#[test]
+fn a_delta_makes_the_same_bytes_whatever_changed_and_lies_in_one_are_refused() {
+    use callgate::snapshot::{Delta, Snapshot};
+    use std::io::Read as _;
+    let folder = tempfile::tempdir().unwrap();
+    let compiled = |number: usize, users: &str| {
+        let (tree, out) = (Tree::new(), folder.path().join(number.to_string()));
+        tree.write("companies/acme/users.csv", users);
+        done(&callgate(&[&"compile", &tree.path(), &"-o", &out]));
+        Snapshot::from_bytes(&fs::read(out.join("acme.callgate")).unwrap()).unwrap()
+    };
+    let many = |skip: usize, role: &str| {
+        let rows = (0..600).filter(|number| *number != skip);
+        let rows = rows.map(|number| match number {
+            300 => format!("user{number:03},{role}\n"),
+            _ => format!("user{number:03},operator\n"),
+        });
+        format!("user,roles\n{}", rows.collect::<String>())
+    };
+    let texts = [
+        many(999, "operator"),
+        many(999, "listener"),
+        many(7, "operator;listener"),
+        users("operator"),
+        many(0, "listener").replace("user0", "somebody-else-0"),
+    ];
+    let snapshots: Vec<Snapshot> = texts
+        .iter()
+        .enumerate()
+        .map(|(number, text)| compiled(number, text))
+        .collect();
+    for old in &snapshots {
+        for new in &snapshots {
+            let bytes = old.delta_to(new).to_bytes();
+            let delta = Delta::from_bytes(&bytes, 1 << 20).unwrap();
+            let mut made = Vec::new();
+            delta.apply(old).unwrap().read_to_end(&mut made).unwrap();
+            assert!(made == new.to_bytes());
+        }
+    }
+    let (old, new) = (&snapshots[0], &snapshots[1]);
+    let bytes = old.delta_to(new).to_bytes();
+    println!("{} bytes of {}", bytes.len(), new.to_bytes().len());
+    assert!(bytes.len() < new.to_bytes().len() / 10);
+    assert!(
+        Delta::from_bytes(&bytes, 1 << 20)
+            .unwrap()
+            .apply(new)
+            .is_err()
+    );
+    let whole = new.to_bytes();
+    for at in 0..bytes.len() {
+        for bit in 0..8 {
+            let mut lie = bytes.clone();
+            lie[at] ^= 1 << bit;
+            let Ok(delta) = Delta::from_bytes(&lie, 1 << 20) else {
+                continue;
+            };
+            let Ok(mut made) = delta.apply(old) else {
+                continue;
+            };
+            // Refused, or by chance the same.
+            if let Ok(snapshot) = Snapshot::read(&mut made, delta.length()) {
+                assert!(snapshot.to_bytes() == whole, "bit {bit} of {at}");
+            }
+        }
+    }
 }

@@ -14,8 +14,10 @@ const AHEAD: usize = 12;
 const REACH: usize = 24;
 /// Amounts by which numbers of one column are known to move; the oldest is forgotten.
 const KNOWN: usize = 12;
-/// How often rows may be put side by side anew before a table counts as another one.
-const SURPRISES_MAX: usize = 20_000;
+/// How often rows may be put side by side anew, of so many rows, before a table counts as another
+/// one: then a delta would be large, and takes long to find.
+const SURPRISES: (usize, usize) = (64, 4_000);
+const ROWS_A_SURPRISE: usize = 16;
 /// So many numbers of a column that are told one by one are a reason to look whether its moves
 /// depend on another column, and so many different numbers such a column may have.
 const FIXES_MANY: usize = 64;
@@ -237,13 +239,15 @@ fn best_moves(
 impl Aligner<'_> {
     /// Stretches of rows that came, went, and stayed; `None`: it is another table.
     fn steps(&mut self) -> Option<Vec<(u32, u32, u32)>> {
+        let most = SURPRISES.0 + self.new.rows() / ROWS_A_SURPRISE;
+        let most = most.min(SURPRISES.1);
         let (mut i, mut j) = (0, 0);
         let mut steps: Vec<(u32, u32, u32)> = vec![(0, 0, 0)];
         while i < self.old.rows() && j < self.new.rows() {
             let (mut went, mut came) = (0, 0);
             if !self.is_expected(i, j) {
                 self.surprises += 1;
-                if self.surprises > SURPRISES_MAX {
+                if self.surprises > most {
                     return None;
                 }
                 (went, came) = self.best(i, j);

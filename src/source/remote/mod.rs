@@ -35,9 +35,11 @@ use store::{Got, Store, StoreError, Tag};
 /// Heads that are fetched at once.
 const HEADS_AT_ONCE: usize = 16;
 /// How long to leave a place in peace that fails: at first, and at most.
-const BACKOFF: (Duration, Duration) = (Duration::from_millis(250), Duration::from_secs(15));
+const BACKOFF: (Duration, Duration) = (Duration::from_millis(250), Duration::from_secs(4));
 /// Bytes of a delta, at most.
 const DELTA_BYTES_MAX: usize = 256 << 20;
+/// Bytes that a delta may say beyond those of the two snapshots.
+const DELTA_MORE: u64 = 1 << 20;
 
 /// A place where snapshots are published, as it was seen last.
 pub(crate) struct Remote {
@@ -322,9 +324,10 @@ impl Remote {
         let Some((last, before)) = steps.split_last() else {
             return Err("there are none".to_owned());
         };
+        let most = running.size_bytes() as u64 + envelope.statement().body_bytes + DELTA_MORE;
         let mut between: Option<Snapshot> = None;
         for step in before {
-            let delta = self.delta(company, step)?;
+            let delta = self.delta(company, step, most)?;
             let mut made = delta
                 .apply(between.as_ref().unwrap_or(running))
                 .map_err(|error| error.to_string())?;
@@ -332,7 +335,7 @@ impl Remote {
             drop(made);
             between = Some(next.map_err(|error| error.to_string())?);
         }
-        let delta = self.delta(company, last)?;
+        let delta = self.delta(company, last, most)?;
         let mut made = delta
             .apply(between.as_ref().unwrap_or(running))
             .map_err(|error| error.to_string())?;
@@ -340,7 +343,7 @@ impl Remote {
         opened.map_err(|error| error.to_string())
     }
 
-    fn delta(&self, company: &str, step: &Step) -> Result<Delta, String> {
+    fn delta(&self, company: &str, step: &Step, inflated: u64) -> Result<Delta, String> {
         let Some(link) = &self.link else {
             return Err("there is no connection".to_owned());
         };
@@ -348,7 +351,7 @@ impl Remote {
         let key = delta_key(company, step);
         match link.runtime.block_on(link.store.get(&key, most, None)) {
             Ok(Got::Found(bytes, _)) => {
-                Delta::from_bytes(&bytes).map_err(|error| error.to_string())
+                Delta::from_bytes(&bytes, inflated).map_err(|error| error.to_string())
             }
             Ok(Got::Same | Got::Nothing) => Err("a delta is not there".to_owned()),
             Err(error) => Err(error.to_string()),

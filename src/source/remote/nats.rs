@@ -7,8 +7,9 @@ use std::ops::Range;
 use std::path::Path;
 
 use async_nats::ConnectOptions;
-use async_nats::jetstream::kv::{Config, CreateErrorKind, Operation, Store, UpdateErrorKind};
-use async_nats::jetstream::{self, stream::StorageType};
+use async_nats::jetstream;
+use async_nats::jetstream::kv::{CreateErrorKind, Operation, Store, UpdateErrorKind};
+use async_nats::jetstream::stream::{Config, DiscardPolicy, StorageType};
 use futures_util::StreamExt as _;
 
 use super::store::{CONNECT_TIME, Got, StoreError, Tag};
@@ -58,14 +59,10 @@ impl Bucket {
         let store = match context.get_key_value(bucket).await {
             Ok(store) => store,
             Err(_) => {
-                let config = Config {
-                    bucket: bucket.to_owned(),
-                    history: 1,
-                    storage: StorageType::File,
-                    ..Config::default()
-                };
-                let made = context.create_key_value(config).await;
-                made.map_err(|error| wrong(&error))?
+                let made = context.create_stream(stream_of(bucket)).await;
+                made.map_err(|error| wrong(&error))?;
+                let store = context.get_key_value(bucket).await;
+                store.map_err(|error| wrong(&error))?
             }
         };
         Ok(Self {
@@ -187,6 +184,23 @@ impl Bucket {
                 "changes are found by polling alone"
             ),
         }
+    }
+}
+
+/// The stream that a bucket is, as of NATS' ADR-8. It is made by hand: whoever has the client make
+/// a bucket has it ask for the account first, and servers before 2.10 answer that otherwise.
+fn stream_of(bucket: &str) -> Config {
+    Config {
+        name: format!("KV_{bucket}"),
+        subjects: vec![format!("$KV.{bucket}.>")],
+        max_messages_per_subject: 1,
+        discard: DiscardPolicy::New,
+        storage: StorageType::File,
+        num_replicas: 1,
+        allow_rollup: true,
+        deny_delete: true,
+        allow_direct: true,
+        ..Config::default()
     }
 }
 

@@ -1,11 +1,11 @@
 //! Places where snapshots are published: a folder, a web server, an object store, NATS.
 
 use std::fs::{self, File};
-use std::io::{self, Read as _, Seek as _, SeekFrom};
+use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
 use std::ops::Range;
 use std::path::{Path as FilePath, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use futures_util::StreamExt as _;
 use object_store::aws::AmazonS3Builder;
@@ -18,7 +18,7 @@ use object_store::{
 
 use super::nats::Bucket;
 use crate::source::stamp::Stamp;
-use crate::source::write_whole;
+use crate::source::whole::{write_whole, write_whole_with};
 
 /// From the beginning of a request to the end of its answer.
 const REQUEST_TIME: Duration = Duration::from_secs(30);
@@ -373,6 +373,26 @@ fn swap_file(root: &FilePath, key: &str, known: Option<&Tag>, bytes: &[u8]) -> i
     if is.as_ref() != known {
         return Ok(false);
     }
-    put_file(&path, bytes)?;
+    if let Some(folder) = path.parent() {
+        fs::create_dir_all(folder)?;
+    }
+    let before = fs::metadata(&path)
+        .and_then(|before| before.modified())
+        .ok();
+    write_whole_with(&path, |file| {
+        file.write_all(bytes)?;
+        dated_after(file, before)
+    })?;
     Ok(true)
+}
+
+/// Dates a file a second after the one that it replaces, at least: web servers make the `ETag` of
+/// whole seconds and the size, and two heads often have the same size.
+fn dated_after(file: &File, before: Option<SystemTime>) -> io::Result<()> {
+    const SECOND: Duration = Duration::from_secs(1);
+    let least = before.and_then(|before| before.checked_add(SECOND));
+    match least {
+        Some(least) if least > SystemTime::now() => file.set_modified(least),
+        _ => Ok(()),
+    }
 }

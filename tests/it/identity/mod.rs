@@ -2,6 +2,7 @@
 
 mod certificate;
 mod header;
+mod service;
 pub(crate) mod signer;
 mod tokens;
 mod url;

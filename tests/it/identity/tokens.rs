@@ -81,7 +81,7 @@ impl Keys {
     }
 }
 
-fn jwt(path: &Path, issuer: &str, audience: &[&str], claim: &[&str]) -> Jwt {
+pub(super) fn jwt(path: &Path, issuer: &str, audience: &[&str], claim: &[&str]) -> Jwt {
     Jwt {
         jwks: Jwks::File(path.to_owned()),
         jwks_ca: None,
