@@ -443,8 +443,8 @@ fn forwarded_headers_are_read_where_that_is_set() {
     }
 }
 
-/// The headers that Traefik's forwardAuth sends (`writeHeader` in its `forward.go`): the client's
-/// own, without those of the connection, and what it says of the request.
+/// The headers that Traefik's forwardAuth sends, as it is documented; it was not to be had here. The
+/// client's own, without those of the connection, and what it says of the request.
 #[test]
 fn traefik_is_answered_by_contract() {
     let service = start_with(Proxy {
@@ -495,7 +495,7 @@ fn traefik_is_answered_by_contract() {
     }
 }
 
-/// The headers that ingress-nginx sends (the location of `auth-url` in its `nginx.tmpl`).
+/// The headers that ingress-nginx sends with `auth-url`, as it is documented; it was not run here.
 #[test]
 fn ingress_nginx_is_answered_by_contract() {
     let service = start();
