@@ -97,9 +97,14 @@ impl Reason<'_> {
         "policy_too_old",
     ];
 
-    /// Those that only routes give, and no check.
-    pub const OF_ROUTES: [&'static str; 4] =
-        ["public", "authenticated", "no_route", "method_not_allowed"];
+    /// Those that no check comes to: they are of routes, or say that nothing was decided.
+    pub const BESIDE_CHECKS: [&'static str; 5] = [
+        "public",
+        "authenticated",
+        "no_route",
+        "method_not_allowed",
+        "policy_too_old",
+    ];
 
     /// The code without what follows its colon.
     #[must_use]
