@@ -5,7 +5,7 @@
 //!          `request`                    `target`: one reading only     `decision`
 //! ```
 //!
-//! Every interface of proxies comes to [`decision::decide`], and knows of its own protocol alone.
+//! Every interface of proxies comes to `decision::decide`, and knows of its own protocol alone.
 //! Nothing on the way out of it is an error: what cannot be decided is denied.
 
 pub(super) mod decision;
