@@ -217,9 +217,9 @@ mod tests {
 
     #[test]
     fn ordinals_and_codes_go_together() {
-        let last = Reason::MethodNotAllowed;
+        let last = Reason::PolicyTooOld;
         assert_eq!(last.ordinal() + 1, Reason::CODES.len());
-        assert_eq!(last.code(), "method_not_allowed");
+        assert_eq!(last.code(), "policy_too_old");
         assert_eq!(Reason::OutsideProjects.code(), "outside_projects");
         assert_eq!(
             Reason::Requires { action: "view" }.to_string(),

@@ -363,10 +363,10 @@ mod tests {
         busy.request_began();
         assert_eq!(paces.make_room(3), 0, "none has been silent for long");
         paces.tick();
-        paces.tick();
         assert_eq!(paces.make_room(1), 1);
         let serves = |pace: &Pace| pace.verdict.get() == Verdict::Serve;
         assert!(!serves(&old) && serves(&busy) && serves(&young));
+        paces.tick();
         paces.tick();
         assert_eq!(paces.make_room(3), 1);
         assert!(serves(&busy) && !serves(&young));
