@@ -13,6 +13,7 @@ mod keys;
 mod lists;
 mod names;
 pub(crate) mod origins;
+mod reader;
 mod roles;
 mod shortcuts;
 mod strings;
