@@ -20,6 +20,7 @@ mod connection;
 mod desk;
 mod discovery;
 mod door;
+mod embedded;
 mod evaluation;
 mod expect;
 pub mod explanation;
@@ -54,6 +55,7 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::spawn_local;
 
 pub use admin::{ADMIN_INTERFACES, AdminInterface};
+pub use embedded::Embedded;
 pub use json::NESTING_MAX;
 pub use listener::Listener;
 pub use page::PAGE_RESULTS;
