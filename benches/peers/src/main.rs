@@ -1,7 +1,7 @@
 //! Checks in one process, from the bytes of a request to a decision: callgate beside what a service
 //! would write by hand, and beside an engine of Rego.
 //!
-//! `cargo run --release --manifest-path benches/peers/Cargo.toml`
+//! `cargo run --release --target-dir target/peers --manifest-path benches/peers/Cargo.toml`
 //!
 //! At size M, with the requests of `tests/generate`, whose policy has no conditions and no denies
 //! here: so all three can say the same of it, and a thousand answers are compared before anything
