@@ -446,8 +446,17 @@ impl<'r> Reader<'r> {
     /// All of it is read, also where the log is off, for its mistakes.
     fn decision_log(&mut self) -> Option<DecisionLog> {
         let sink = self.one("decision-log", decision_log::sink, || None);
+        let authorities = self.one("decision-log-ca", file, || None);
+        let given = self.raw.layers("decision-log-ca").into_iter().flatten();
+        if let Some((_, origin)) = given.into_iter().next()
+            && sink.as_ref().is_some_and(|sink| !sink.is_https())
+        {
+            let message = "it is of a collector behind https://, and --decision-log is none";
+            self.mistakes.push(Mistake::new(origin, message));
+        }
         let log = DecisionLog {
             sink: sink.clone().unwrap_or(LogSink::Stdout),
+            authorities,
             include: self.many("decision-log-include", decision_log::include),
             mask: self.many("decision-log-mask", decision_log::mask),
             allows: self.one("decision-log-allows", share, || 1.0),

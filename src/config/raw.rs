@@ -68,6 +68,7 @@ pub const SETTINGS: &[Setting] = &[
     one("drain-delay"),
     one("drain-timeout"),
     one("decision-log"),
+    one("decision-log-ca"),
     many("decision-log-include"),
     many("decision-log-mask"),
     one("decision-log-allows"),

@@ -48,6 +48,8 @@ mod generate;
 mod identity;
 /// The decision log: what stands in it, and what becomes of it.
 mod journal;
+/// The decision log, to a collector behind TLS.
+mod journal_tls;
 /// Limits, and clients that run into them beside one that does not.
 mod limits;
 /// The OpenAPI file against the code.

@@ -17,14 +17,14 @@ use crate::service::{CHECK, Client, Service, Start, check};
 type Tls = StreamOwned<ClientConnection, TcpStream>;
 
 /// A folder with authorities, certificates and keys.
-struct Safe {
+pub(crate) struct Safe {
     folder: tempfile::TempDir,
 }
 
 /// An authority.
-type Authority = CertifiedIssuer<'static, KeyPair>;
+pub(crate) type Authority = CertifiedIssuer<'static, KeyPair>;
 
-fn authority(name: &str) -> Authority {
+pub(crate) fn authority(name: &str) -> Authority {
     let mut params = CertificateParams::default();
     params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
     params.distinguished_name.push(DnType::CommonName, name);
@@ -32,21 +32,21 @@ fn authority(name: &str) -> Authority {
 }
 
 impl Safe {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
         Self { folder }
     }
 
-    fn path(&self, name: &str) -> PathBuf {
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
     }
 
-    fn text(&self, name: &str) -> String {
+    pub(crate) fn text(&self, name: &str) -> String {
         self.path(name).to_str().unwrap().to_owned()
     }
 
     /// Writes `NAME.pem` and `NAME.key`, for these host names and this common name.
-    fn issue(&self, name: &str, hosts: &[&str], common: &str, authority: &Authority) {
+    pub(crate) fn issue(&self, name: &str, hosts: &[&str], common: &str, authority: &Authority) {
         let mut params =
             CertificateParams::new(hosts.iter().map(ToString::to_string).collect::<Vec<_>>())
                 .unwrap();
@@ -61,7 +61,7 @@ impl Safe {
         fs::write(self.path(&format!("{name}.pem")), certificate.pem()).unwrap();
     }
 
-    fn trust(&self, name: &str, authority: &Authority) {
+    pub(crate) fn trust(&self, name: &str, authority: &Authority) {
         fs::write(self.path(name), authority.pem()).unwrap();
     }
 

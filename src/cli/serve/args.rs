@@ -138,9 +138,12 @@ pub(crate) struct Args {
 /// Arguments of the decision log.
 #[derive(Debug, clap::Args)]
 struct DecisionLogArgs {
-    /// Where decisions are logged: off, stdout, file:PATH or http://… [default: off]
+    /// Where decisions are logged: off, stdout, file:PATH, http://… or https://… [default: off]
     #[arg(long, value_name = "WHERE")]
     decision_log: Option<String>,
+    /// Authorities of the https:// collector, PEM [default: the system's]
+    #[arg(long, value_name = "FILE")]
+    decision_log_ca: Option<String>,
     /// A property that a line tells, such as resource.properties.queue; repeatable [default: none]
     #[arg(long, value_name = "PATH")]
     decision_log_include: Vec<String>,
@@ -288,6 +291,7 @@ pub(super) fn gather(args: Args) -> RawConfig {
     raw.flag("drain-timeout", args.drain_timeout);
     let log = args.decision_log;
     raw.flag("decision-log", log.decision_log);
+    raw.flag("decision-log-ca", log.decision_log_ca);
     raw.flag("decision-log-include", log.decision_log_include);
     raw.flag("decision-log-mask", log.decision_log_mask);
     raw.flag("decision-log-allows", log.decision_log_allows);
