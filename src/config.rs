@@ -66,6 +66,8 @@ pub const DEFAULT_MAX_STREAMS: u32 = 256;
 pub const DEFAULT_MAX_PAGE: usize = 1_000;
 /// From a question for the pool to the beginning of its answer.
 pub const DEFAULT_POOL_TIME: Duration = Duration::from_secs(2);
+/// How long connections to a socket that was handed over wait for companies.
+pub const DEFAULT_START_TIMEOUT: Duration = Duration::from_secs(10);
 /// From being told to stop to taking no more connections.
 pub const DEFAULT_DRAIN_DELAY: Duration = Duration::ZERO;
 /// Items of a batch.
@@ -179,6 +181,8 @@ pub struct Limits {
     pub idle_timeout: Duration,
     /// How long a request waits for the generation that it names.
     pub generation_timeout: Duration,
+    /// How long connections to a socket that was handed over wait until every company was tried.
+    pub start_timeout: Duration,
     /// From being told to stop, and being ready no more, to taking no more connections.
     pub drain_delay: Duration,
     /// From then to the end, at most.
@@ -203,6 +207,7 @@ impl Default for Limits {
             body_timeout: DEFAULT_BODY_TIMEOUT,
             idle_timeout: DEFAULT_IDLE_TIMEOUT,
             generation_timeout: DEFAULT_GENERATION_TIMEOUT,
+            start_timeout: DEFAULT_START_TIMEOUT,
             drain_delay: DEFAULT_DRAIN_DELAY,
             drain_timeout: DEFAULT_DRAIN_TIMEOUT,
         }
@@ -438,6 +443,7 @@ impl<'r> Reader<'r> {
             generation_timeout: self.one("generation-timeout", duration, || {
                 default.generation_timeout
             }),
+            start_timeout: self.one("start-timeout", duration, || default.start_timeout),
             drain_delay: self.one("drain-delay", delay, || default.drain_delay),
             drain_timeout: self.one("drain-timeout", duration, || default.drain_timeout),
         }

@@ -65,6 +65,7 @@ pub const SETTINGS: &[Setting] = &[
     one("header-timeout"),
     one("body-timeout"),
     one("idle-timeout"),
+    one("start-timeout"),
     one("drain-delay"),
     one("drain-timeout"),
     one("decision-log"),

@@ -174,11 +174,12 @@ impl Server {
         let dispatch = Arc::new(acceptor::Dispatch::new(
             workers.collect::<io::Result<_>>()?,
             Arc::clone(&shared.metrics),
-            shared.limits.connections_max,
+            &shared.limits,
             shared
                 .access
                 .as_ref()
                 .is_some_and(|access| access.has_tls()),
+            Arc::clone(&shared.readiness),
         ));
         drop((running, pool));
         for listener in decision {

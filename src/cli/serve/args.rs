@@ -115,6 +115,9 @@ pub(crate) struct Args {
     /// From one request to the next on a connection [default: 5m]
     #[arg(long, value_name = "TIME")]
     idle_timeout: Option<String>,
+    /// How long connections to a socket that was handed over wait for companies [default: 10s]
+    #[arg(long, value_name = "TIME")]
+    start_timeout: Option<String>,
     /// From the signal to stop, and being ready no more, to taking no more connections [default: 0s]
     #[arg(long, value_name = "TIME")]
     drain_delay: Option<String>,
@@ -283,6 +286,7 @@ pub(super) fn gather(args: Args) -> RawConfig {
     raw.flag("max-streams", args.max_streams);
     raw.flag("max-page", args.max_page);
     raw.flag("pool-time", args.pool_time);
+    raw.flag("start-timeout", args.start_timeout);
     raw.flag("drain-delay", args.drain_delay);
     raw.flag("max-batch", args.max_batch);
     raw.flag("header-timeout", args.header_timeout);
