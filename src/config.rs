@@ -50,6 +50,10 @@ pub const DEFAULT_ADMIN: &str = "127.0.0.1:7071";
 pub const DEFAULT_MAX_LOSS: f64 = 0.2;
 /// Connections open at once on the decision listeners.
 pub const DEFAULT_MAX_CONNECTIONS: usize = 10_000;
+/// Connections open at once on the admin listener.
+pub const DEFAULT_MAX_ADMIN_CONNECTIONS: usize = 256;
+/// TLS handshakes in a second.
+pub const DEFAULT_MAX_HANDSHAKES: usize = 1_000;
 /// Requests under way at once.
 pub const DEFAULT_MAX_REQUESTS: usize = 4_096;
 /// Bodies that have not come whole at once.
@@ -153,6 +157,10 @@ pub struct Config {
 pub struct Limits {
     /// Connections open at once on the decision listeners.
     pub connections_max: usize,
+    /// Connections open at once on the admin listener.
+    pub admin_connections_max: usize,
+    /// TLS handshakes in a second; each worker takes its share.
+    pub handshakes_max: usize,
     /// Requests that have come whole and are not answered, at once; each worker takes its share.
     pub requests_max: usize,
     /// Requests whose bodies have not come whole, at once; each worker takes its share.
@@ -193,6 +201,8 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             connections_max: DEFAULT_MAX_CONNECTIONS,
+            admin_connections_max: DEFAULT_MAX_ADMIN_CONNECTIONS,
+            handshakes_max: DEFAULT_MAX_HANDSHAKES,
             requests_max: DEFAULT_MAX_REQUESTS,
             batch_items_max: DEFAULT_MAX_BATCH,
             bodies_max: DEFAULT_MAX_BODIES,
@@ -427,6 +437,10 @@ impl<'r> Reader<'r> {
         let default = Limits::default();
         Limits {
             connections_max: self.one("max-connections", count, || default.connections_max),
+            admin_connections_max: self.one("max-admin-connections", count, || {
+                default.admin_connections_max
+            }),
+            handshakes_max: self.one("max-handshakes", count, || default.handshakes_max),
             requests_max: self.one("max-requests", count, || default.requests_max),
             batch_items_max: self.one("max-batch", batch, || default.batch_items_max),
             bodies_max: self.one("max-bodies", count, || default.bodies_max),

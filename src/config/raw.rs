@@ -54,6 +54,8 @@ pub const SETTINGS: &[Setting] = &[
     one("generation-timeout"),
     one("shadow"),
     one("max-connections"),
+    one("max-admin-connections"),
+    one("max-handshakes"),
     one("max-requests"),
     one("max-bodies"),
     one("max-body-memory"),

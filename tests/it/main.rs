@@ -52,6 +52,8 @@ mod journal;
 mod journal_tls;
 /// Limits, and clients that run into them beside one that does not.
 mod limits;
+/// Heads of HTTP/2 that do not come, and idle clients of it.
+mod limits_http2;
 /// The OpenAPI file against the code.
 mod openapi;
 /// Where lines stand, beside what decides.

@@ -352,6 +352,47 @@ fn a_handshake_that_does_not_come_is_not_waited_for() {
     );
 }
 
+#[test]
+fn handshakes_come_one_after_the_other_and_too_many_are_turned_away() {
+    let safe = Safe::new();
+    let root = authority("root");
+    safe.trust("roots.pem", &root);
+    safe.issue("server", &["localhost"], "server", &root);
+    let mut start = Start::limits(|limits| limits.handshakes_max = 4);
+    (start.access, start.workers) = (safe.files(), 1);
+    let service = start.serve();
+    let _silent: Vec<_> = (0..20)
+        .map(|_| TcpStream::connect(&service.address).unwrap())
+        .collect();
+    let mut kept = safe.connect(&service.address, None);
+    assert!(kept.ask_once(), "who says nothing takes no turn");
+    let began = Instant::now();
+    let answered: usize = std::thread::scope(|scope| {
+        let ask = || usize::from(safe.connect(&service.address, None).ask_once());
+        let clients: Vec<_> = (0..20).map(|_| scope.spawn(ask)).collect();
+        assert!(kept.ask_once());
+        let open = began.elapsed();
+        assert!(
+            open < Duration::from_millis(500),
+            "open ones do not wait: {open:?}"
+        );
+        clients
+            .into_iter()
+            .map(|client| client.join().unwrap())
+            .sum()
+    });
+    // One was taken before; four a second, and who would wait for longer is not let in.
+    assert!((3..=8).contains(&answered), "{answered}");
+    let turned_away = 20 - answered as u64;
+    let many = r#"callgate_tls_handshakes_total{result="too_many"}"#;
+    let limit = r#"callgate_limit_reached_total{limit="handshakes"}"#;
+    assert_eq!(
+        [many, limit].map(|name| service.metric(name)),
+        [turned_away; 2]
+    );
+    wait_until("a turn", || safe.connect(&service.address, None).ask_once());
+}
+
 /// The status of a check, if there is a connection at all.
 fn client_status(safe: &Safe, service: &Service, own: &str) -> Option<u16> {
     let mut client = safe.connect(&service.address, Some(own));

@@ -82,6 +82,12 @@ pub(crate) struct Args {
     /// Connections open at once [default: 10000]
     #[arg(long, value_name = "N")]
     max_connections: Option<String>,
+    /// Connections open at once on the admin listener [default: 256]
+    #[arg(long, value_name = "N")]
+    max_admin_connections: Option<String>,
+    /// TLS handshakes in a second [default: 1000]
+    #[arg(long, value_name = "N")]
+    max_handshakes: Option<String>,
     /// Requests that have come whole and are not answered, at once [default: 4096]
     #[arg(long, value_name = "N")]
     max_requests: Option<String>,
@@ -278,6 +284,8 @@ pub(super) fn gather(args: Args) -> RawConfig {
     raw.flag("generation-timeout", snapshots.generation_timeout);
     raw.flag("shadow", snapshots.shadow);
     raw.flag("max-connections", args.max_connections);
+    raw.flag("max-admin-connections", args.max_admin_connections);
+    raw.flag("max-handshakes", args.max_handshakes);
     raw.flag("max-requests", args.max_requests);
     raw.flag("max-bodies", args.max_bodies);
     raw.flag("max-body-memory", args.max_body_memory);
