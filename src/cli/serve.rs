@@ -1,6 +1,7 @@
 //! `callgate serve`: the service.
 
 mod args;
+mod open_files;
 
 use std::io::{self, Write};
 use std::path::PathBuf;
@@ -69,6 +70,7 @@ pub(crate) fn run(args: Args) -> ExitCode {
 }
 
 fn serve(config: &Config) -> io::Result<()> {
+    open_files::raise(config.limits.connections_max);
     let control = Builder::new_current_thread()
         .enable_all()
         .build_local(LocalOptions::default())?;

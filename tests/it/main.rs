@@ -30,6 +30,8 @@ mod cli;
 mod config;
 /// The standard's conformance scenario.
 mod conformance;
+/// Ten thousand connections that say nothing.
+mod crowd;
 /// Differences between sources.
 mod diff;
 /// Where callers find the interfaces.
