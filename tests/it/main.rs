@@ -30,6 +30,8 @@ mod cli;
 mod config;
 /// The standard's conformance scenario.
 mod conformance;
+/// Ten thousand connections that say nothing.
+mod crowd;
 /// Differences between sources.
 mod diff;
 /// Where callers find the interfaces.
@@ -48,8 +50,12 @@ mod generate;
 mod identity;
 /// The decision log: what stands in it, and what becomes of it.
 mod journal;
+/// The decision log, to a collector behind TLS.
+mod journal_tls;
 /// Limits, and clients that run into them beside one that does not.
 mod limits;
+/// Heads of HTTP/2 that do not come, and idle clients of it.
+mod limits_http2;
 /// The OpenAPI file against the code.
 mod openapi;
 /// Where lines stand, beside what decides.
