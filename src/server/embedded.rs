@@ -7,14 +7,12 @@ use std::time::Instant;
 
 use hyper::body::Bytes;
 
+use super::Shared;
 use super::authzen::{self, Explain};
 use super::desk::Desk;
 use super::respond::status;
-use super::{Readiness, Shared, page, proxy};
 use crate::companies::Companies;
-use crate::config::{Freshness, Limits, Proxy};
-use crate::identity::Identities;
-use crate::telemetry::{Api, Metrics};
+use crate::telemetry::Api;
 
 /// Answers for one thread, as a worker does once a request's body has come.
 pub struct Embedded(Desk);
@@ -27,23 +25,8 @@ impl Embedded {
     /// # Errors
     /// There is no randomness.
     pub fn for_threads(companies: Arc<Companies>, threads: usize) -> io::Result<Vec<Self>> {
-        let readiness = Arc::new(Readiness::default());
-        readiness.all_tried();
-        let shared = Arc::new(Shared {
-            companies,
-            default_company: None,
-            access: None,
-            public_url: None,
-            gate: proxy::gate::Gate::new(Proxy::default(), Arc::new(Identities::default())),
-            page_key: page::Key::random()?,
-            journal: None,
-            spans: None,
-            metrics: Arc::new(Metrics::new(threads, 0, [])),
-            readiness,
-            freshness: Freshness::default(),
-            shadow: None,
-            limits: Limits::default(),
-        });
+        let shared = Arc::new(Shared::embedded(companies, threads)?);
+        shared.readiness.all_tried();
         let shards = shared.metrics.shards().iter().zip(0..);
         let desk = |(shard, number)| Desk::new(Arc::clone(&shared), Arc::clone(shard), number);
         Ok(shards.map(desk).map(Self).collect())

@@ -157,8 +157,7 @@ impl Checker {
         let thread = thread::Builder::new().name("callgate-digest".to_owned());
         let damaged = thread.spawn(move || {
             let mut given = given.into_iter();
-            let damaged = given.find_map(|(section, fits)| (!fits()).then_some(section));
-            damaged
+            given.find_map(|(section, fits)| (!fits()).then_some(section))
         });
         Some(Self {
             checks,
