@@ -37,9 +37,12 @@ const ROUND: usize = 64;
 /// Heavy questions that are timed one by one.
 const HEAVY: usize = 101;
 
+/// What grows, how large, and the company for each.
+type Series = (&'static str, &'static [usize], fn(usize) -> Shape);
+
 fn main() {
     let only = std::env::args().skip(1).find(|arg| arg != "--bench");
-    let series: [(&str, &[usize], fn(usize) -> Shape); 4] = [
+    let series: [Series; 4] = [
         ("users", &[100, 1_000, 10_000, 100_000, 1_000_000], users),
         ("roles", &[8, 50, 200, 800], |roles| Shape {
             roles,

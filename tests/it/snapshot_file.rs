@@ -75,7 +75,7 @@ fn damage_in_any_section_of_a_large_file_is_told() {
         let error = Snapshot::from_bytes(&bytes).err();
         assert_eq!(error, Some(FormatError::Damaged(section.number)));
         bytes[at] ^= 1;
-        at += section.bytes as usize;
+        at += section.bytes;
     }
     assert_eq!(at, bytes.len());
 }
