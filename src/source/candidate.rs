@@ -65,7 +65,7 @@ pub fn build(company: &str, candidate: Candidate) -> Result<Built, Refusal> {
     caught(|| make(company, candidate, &Trust::default()))
 }
 
-/// As [`build`], of what a trusted key signed alone, and without the policy.
+/// As [`build`], of what a trusted key signed alone.
 ///
 /// It is made on a thread that ends with it: the memory that reading and compiling take, which is
 /// a few times the snapshot's, is then nobody's, and can be given back.
@@ -74,13 +74,7 @@ pub(crate) fn build_trusted(
     candidate: Candidate,
     trust: &Trust,
 ) -> Result<Built, Refusal> {
-    let make = || {
-        let built = caught(|| make(company, candidate, trust))?;
-        Ok(Built {
-            policy: None,
-            ..built
-        })
-    };
+    let make = || caught(|| make(company, candidate, trust));
     thread::scope(|scope| {
         let name = "callgate-compile".to_owned();
         match thread::Builder::new().name(name).spawn_scoped(scope, make) {
