@@ -52,6 +52,8 @@ mod journal;
 mod limits;
 /// The OpenAPI file against the code.
 mod openapi;
+/// Who operates what, in a diff.
+mod operators;
 /// Where lines stand, beside what decides.
 mod origins;
 /// More than can be answered.
