@@ -48,6 +48,8 @@ mod generate;
 mod identity;
 /// The decision log: what stands in it, and what becomes of it.
 mod journal;
+/// Suggestions that can be written: made to the files, and compiled anew.
+mod lawful;
 /// Limits, and clients that run into them beside one that does not.
 mod limits;
 /// The OpenAPI file against the code.
