@@ -16,7 +16,7 @@ use super::terminal::{self, Exit, Format};
 /// Arguments of `callgate diff`.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// A policy tree, a folder of snapshots, or one snapshot
+    /// A policy tree, a folder of snapshots, one snapshot, or the URL of published ones
     #[arg(value_name = "OLD")]
     old: PathBuf,
     /// What is compared with it
