@@ -50,6 +50,10 @@ pub const DEFAULT_ADMIN: &str = "127.0.0.1:7071";
 pub const DEFAULT_MAX_LOSS: f64 = 0.2;
 /// Connections open at once on the decision listeners.
 pub const DEFAULT_MAX_CONNECTIONS: usize = 10_000;
+/// Connections open at once on the admin listener.
+pub const DEFAULT_MAX_ADMIN_CONNECTIONS: usize = 256;
+/// TLS handshakes in a second.
+pub const DEFAULT_MAX_HANDSHAKES: usize = 1_000;
 /// Requests under way at once.
 pub const DEFAULT_MAX_REQUESTS: usize = 4_096;
 /// Bodies that have not come whole at once.
@@ -66,6 +70,8 @@ pub const DEFAULT_MAX_STREAMS: u32 = 256;
 pub const DEFAULT_MAX_PAGE: usize = 1_000;
 /// From a question for the pool to the beginning of its answer.
 pub const DEFAULT_POOL_TIME: Duration = Duration::from_secs(2);
+/// How long connections to a socket that was handed over wait for companies.
+pub const DEFAULT_START_TIMEOUT: Duration = Duration::from_secs(10);
 /// From being told to stop to taking no more connections.
 pub const DEFAULT_DRAIN_DELAY: Duration = Duration::ZERO;
 /// Items of a batch.
@@ -151,6 +157,10 @@ pub struct Config {
 pub struct Limits {
     /// Connections open at once on the decision listeners.
     pub connections_max: usize,
+    /// Connections open at once on the admin listener.
+    pub admin_connections_max: usize,
+    /// TLS handshakes in a second; each worker takes its share.
+    pub handshakes_max: usize,
     /// Requests that have come whole and are not answered, at once; each worker takes its share.
     pub requests_max: usize,
     /// Requests whose bodies have not come whole, at once; each worker takes its share.
@@ -179,6 +189,8 @@ pub struct Limits {
     pub idle_timeout: Duration,
     /// How long a request waits for the generation that it names.
     pub generation_timeout: Duration,
+    /// How long connections to a socket that was handed over wait until every company was tried.
+    pub start_timeout: Duration,
     /// From being told to stop, and being ready no more, to taking no more connections.
     pub drain_delay: Duration,
     /// From then to the end, at most.
@@ -189,6 +201,8 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             connections_max: DEFAULT_MAX_CONNECTIONS,
+            admin_connections_max: DEFAULT_MAX_ADMIN_CONNECTIONS,
+            handshakes_max: DEFAULT_MAX_HANDSHAKES,
             requests_max: DEFAULT_MAX_REQUESTS,
             batch_items_max: DEFAULT_MAX_BATCH,
             bodies_max: DEFAULT_MAX_BODIES,
@@ -203,6 +217,7 @@ impl Default for Limits {
             body_timeout: DEFAULT_BODY_TIMEOUT,
             idle_timeout: DEFAULT_IDLE_TIMEOUT,
             generation_timeout: DEFAULT_GENERATION_TIMEOUT,
+            start_timeout: DEFAULT_START_TIMEOUT,
             drain_delay: DEFAULT_DRAIN_DELAY,
             drain_timeout: DEFAULT_DRAIN_TIMEOUT,
         }
@@ -422,6 +437,10 @@ impl<'r> Reader<'r> {
         let default = Limits::default();
         Limits {
             connections_max: self.one("max-connections", count, || default.connections_max),
+            admin_connections_max: self.one("max-admin-connections", count, || {
+                default.admin_connections_max
+            }),
+            handshakes_max: self.one("max-handshakes", count, || default.handshakes_max),
             requests_max: self.one("max-requests", count, || default.requests_max),
             batch_items_max: self.one("max-batch", batch, || default.batch_items_max),
             bodies_max: self.one("max-bodies", count, || default.bodies_max),
@@ -438,6 +457,7 @@ impl<'r> Reader<'r> {
             generation_timeout: self.one("generation-timeout", duration, || {
                 default.generation_timeout
             }),
+            start_timeout: self.one("start-timeout", duration, || default.start_timeout),
             drain_delay: self.one("drain-delay", delay, || default.drain_delay),
             drain_timeout: self.one("drain-timeout", duration, || default.drain_timeout),
         }
@@ -446,8 +466,17 @@ impl<'r> Reader<'r> {
     /// All of it is read, also where the log is off, for its mistakes.
     fn decision_log(&mut self) -> Option<DecisionLog> {
         let sink = self.one("decision-log", decision_log::sink, || None);
+        let authorities = self.one("decision-log-ca", file, || None);
+        let given = self.raw.layers("decision-log-ca").into_iter().flatten();
+        if let Some((_, origin)) = given.into_iter().next()
+            && sink.as_ref().is_some_and(|sink| !sink.is_https())
+        {
+            let message = "it is of a collector behind https://, and --decision-log is none";
+            self.mistakes.push(Mistake::new(origin, message));
+        }
         let log = DecisionLog {
             sink: sink.clone().unwrap_or(LogSink::Stdout),
+            authorities,
             include: self.many("decision-log-include", decision_log::include),
             mask: self.many("decision-log-mask", decision_log::mask),
             allows: self.one("decision-log-allows", share, || 1.0),

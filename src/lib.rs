@@ -27,6 +27,7 @@
 //! | [`identity`] | who the end user is whose request a proxy asks about: headers, tokens and their keys, certificates | know of callgate's server |
 //! | [`server`] | listeners, wire types, admin | read policies |
 //! | [`journal`] | the decision log: queues, lines, where they go | wait where a decision is made |
+//! | [`outbound`] | servers that callgate asks: by which authorities they are known | know what they are asked |
 //! | [`telemetry`] | metrics | hold what could name a person |
 //! | [`config`] | flags, variables and file → settings | read policies |
 //! | [`cli`] | one file a subcommand | decide |
@@ -57,6 +58,7 @@ pub mod journal;
 pub mod model;
 #[doc(hidden)]
 pub mod oracle;
+pub mod outbound;
 pub mod policy;
 pub mod server;
 pub mod snapshot;

@@ -25,20 +25,31 @@ impl Given {
         }
     }
 
-    /// The socket of this name.
-    pub(super) fn take(&mut self, name: &str) -> io::Result<Listener> {
-        let names = self.names.join("`, `");
-        let message = match self.sockets.len() {
-            0 => "no socket was handed over to this process (LISTEN_FDS, LISTEN_PID)".to_owned(),
-            _ => format!("there is no socket of this name (LISTEN_FDNAMES): there are `{names}`"),
-        };
-        let none = || io::Error::other(message.clone());
-        let position = (self.names.iter()).position(|known| known == name);
-        let position = position.ok_or_else(none)?;
-        let socket = match self.sockets.take_tcp_listener(position) {
-            Ok(socket) => socket.map(OwnedFd::from),
-            Err(_) => (self.sockets.take_unix_listener(position)?).map(OwnedFd::from),
-        };
-        Listener::given(socket.ok_or_else(none)?)
+    /// The sockets of this name: one, or as many as a unit of systemd lists under it.
+    pub(super) fn take(&mut self, name: &str) -> io::Result<Vec<Listener>> {
+        let names = self.names.clone();
+        let named = (names.iter().enumerate()).filter(|(_, known)| *known == name);
+        let mut listeners = Vec::new();
+        for (position, _) in named {
+            let socket = match self.sockets.take_tcp_listener(position) {
+                Ok(socket) => socket.map(OwnedFd::from),
+                Err(_) => (self.sockets.take_unix_listener(position)?).map(OwnedFd::from),
+            };
+            if let Some(socket) = socket {
+                listeners.push(Listener::given(socket)?);
+            }
+        }
+        if listeners.is_empty() {
+            return Err(io::Error::other(match self.sockets.len() {
+                0 => {
+                    "no socket was handed over to this process (LISTEN_FDS, LISTEN_PID)".to_owned()
+                }
+                _ => format!(
+                    "there is no socket of this name (LISTEN_FDNAMES): there are `{}`",
+                    names.join("`, `")
+                ),
+            }));
+        }
+        Ok(listeners)
     }
 }

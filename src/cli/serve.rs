@@ -1,6 +1,7 @@
 //! `callgate serve`: the service.
 
 mod args;
+mod open_files;
 
 use std::io::{self, Write};
 use std::path::PathBuf;
@@ -8,6 +9,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
+use sd_notify::NotifyState;
 use tokio::runtime::{Builder, LocalOptions};
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -68,6 +70,7 @@ pub(crate) fn run(args: Args) -> ExitCode {
 }
 
 fn serve(config: &Config) -> io::Result<()> {
+    open_files::raise(config.limits.connections_max);
     let control = Builder::new_current_thread()
         .enable_all()
         .build_local(LocalOptions::default())?;
@@ -144,10 +147,15 @@ fn serve(config: &Config) -> io::Result<()> {
         tokio::task::spawn_local(async move {
             if source.wait_tried().await.is_ok() {
                 readiness.all_tried();
-                say_ready(&companies, first.as_deref());
+                let told = say_ready(&companies, first.as_deref());
+                tell_manager(&[NotifyState::Ready, NotifyState::Status(&told)]);
             }
         });
         let stop = stop_signal()?;
+        let stop = async {
+            stop.await;
+            tell_manager(&[NotifyState::Stopping]);
+        };
         let served = server.run(listen, admin, stop).await;
         if let Some(journal) = journal {
             journal.finish(LOG_TIME);
@@ -203,30 +211,42 @@ fn bind(config: &Config) -> io::Result<(Vec<Listener>, Listener)> {
     let mut given = Given::from_environment();
     let mut bind = |address: &Address| {
         let bound = match address {
-            Address::Given(name) => given.take(name).and_then(|listener| {
-                let address = listener.address()?.map(|is| is.to_string().parse());
-                let address = address.transpose().map_err(io::Error::other)?;
-                let open = address.and_then(|is: Address| config.access.is_open_at(&is));
-                match open.filter(|_| !config.insecure) {
-                    Some(open) => Err(io::Error::other(open)),
-                    None => Ok(listener),
-                }
+            Address::Given(name) => given.take(name).and_then(|listeners| {
+                let closed = |listener| closed(config, listener);
+                listeners.into_iter().map(closed).collect()
             }),
-            address => Listener::bind(address, config.socket),
+            address => Listener::bind(address, config.socket).map(|listener| vec![listener]),
         };
         let bound = bound
             .map_err(|error| io::Error::other(format!("cannot listen on {address}: {error}")))?;
-        Ok(match config.access.tls {
-            Some(_) => bound.secured(),
+        Ok::<Vec<_>, io::Error>(match config.access.tls {
+            Some(_) => bound.into_iter().map(Listener::secured).collect(),
             None => bound,
         })
     };
-    let listen = config
-        .listen
-        .iter()
-        .map(&mut bind)
-        .collect::<io::Result<_>>()?;
-    Ok((listen, bind(&config.admin)?))
+    let mut listen = Vec::new();
+    for address in &config.listen {
+        listen.extend(bind(address)?);
+    }
+    let mut admin = bind(&config.admin)?;
+    match (admin.pop(), admin.is_empty()) {
+        (Some(admin), true) => Ok((listen, admin)),
+        _ => Err(io::Error::other(format!(
+            "cannot listen on {}: there are several sockets of this name, and operators have one",
+            config.admin
+        ))),
+    }
+}
+
+/// The listener that was handed over, if it may be as open as it is: nobody could know that before.
+fn closed(config: &Config, listener: Listener) -> io::Result<Listener> {
+    let address = listener.address()?.map(|is| is.to_string().parse());
+    let address = address.transpose().map_err(io::Error::other)?;
+    let open = address.and_then(|is: Address| config.access.is_open_at(&is));
+    match open.filter(|_| !config.insecure) {
+        Some(open) => Err(io::Error::other(open)),
+        None => Ok(listener),
+    }
 }
 
 fn settings(config: &Config) -> io::Result<Settings> {
@@ -316,16 +336,25 @@ fn stop_signal() -> io::Result<impl Future<Output = ()>> {
     })
 }
 
-fn say_ready(companies: &Companies, address: Option<&str>) {
+/// Tells whoever manages the process, if anybody listens: `NOTIFY_SOCKET`, as of systemd's `sd_notify`.
+fn tell_manager(states: &[NotifyState<'_>]) {
+    if let Err(error) = sd_notify::notify(states) {
+        tracing::warn!(%error, "the service manager cannot be told");
+    }
+}
+
+/// Says which companies are active; returns that line.
+fn say_ready(companies: &Companies, address: Option<&str>) -> String {
     let names = companies.names().into_iter();
     let active: Vec<_> = names
         .filter(|name| companies.load(name).is_some())
         .collect();
-    let mut text = if active.is_empty() {
-        "not ready: no company is active; the log says why\n".to_owned()
+    let told = if active.is_empty() {
+        "not ready: no company is active; the log says why".to_owned()
     } else {
-        format!("ready: {}\n", active.join(", "))
+        format!("ready: {}", active.join(", "))
     };
+    let mut text = format!("{told}\n");
     if let Some(address) = address
         && active.iter().any(|name| name == "demo")
     {
@@ -334,6 +363,7 @@ fn say_ready(companies: &Companies, address: Option<&str>) {
     let mut out = io::stdout().lock();
     // Whoever does not read our words may still want our answers.
     let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
+    told
 }
 
 /// A check of the demo company that allows, for a shell.

@@ -31,6 +31,8 @@ const KEEP_MAX: usize = 1_000;
 pub struct DecisionLog {
     /// Where lines go.
     pub sink: LogSink,
+    /// Authorities that the collector's certificate may be of; none: the system's.
+    pub authorities: Option<PathBuf>,
     /// Which properties stand in a line.
     pub include: Vec<LogPath>,
     /// What of a line is replaced.
@@ -101,6 +103,15 @@ pub enum LogPlace {
     Context,
 }
 
+// === impl LogSink ===
+
+impl LogSink {
+    /// Whether it is a collector that proves who it is.
+    pub(super) fn is_https(&self) -> bool {
+        matches!(self, Self::Collector(url) if url.scheme_str() == Some("https"))
+    }
+}
+
 // === reading texts ===
 
 /// What [`LogPath`]s begin with.
@@ -114,7 +125,7 @@ const PLACES: [(&str, LogPlace); 7] = [
     ("context", LogPlace::Context),
 ];
 
-/// `off`, `stdout`, `file:PATH` or `http://…`.
+/// `off`, `stdout`, `file:PATH`, `http://…` or `https://…`.
 pub(super) fn sink(text: &str) -> Result<Option<LogSink>, String> {
     let sink = match text {
         "off" => return Ok(None),
@@ -130,14 +141,11 @@ pub(super) fn sink(text: &str) -> Result<Option<LogSink>, String> {
 }
 
 fn collector(text: &str) -> Result<Uri, String> {
-    if text.starts_with("https://") {
-        return Err(format!(
-            "`{text}`: a collector is reached by http://, so far: let one on this machine pass it on"
-        ));
-    }
     let url = text.parse::<Uri>().ok();
-    url.filter(|url| url.scheme_str() == Some("http") && url.host().is_some())
-        .ok_or_else(|| format!("`{text}` is none of `off`, `stdout`, `file:PATH`, `http://…`"))
+    url.filter(|url| matches!(url.scheme_str(), Some("http" | "https")) && url.host().is_some())
+        .ok_or_else(|| {
+            format!("`{text}` is none of `off`, `stdout`, `file:PATH`, `http://…`, `https://…`")
+        })
 }
 
 /// A property that may be included: `context`, `resource.properties`, or one name below.

@@ -185,7 +185,7 @@ fn every_setting_has_its_variable_and_key() {
 #[test]
 fn the_decision_log_is_off_until_it_is_told_where_to_go() {
     assert!(read(&[], &[], "").unwrap().decision_log.is_none());
-    let told = |sink| {
+    let told = |sink: &str| {
         let flags = [("decision-log", sink), ("decision-log-queue", "2MiB")];
         read(&flags, &[], "").unwrap().decision_log
     };
@@ -195,8 +195,29 @@ fn the_decision_log_is_off_until_it_is_told_where_to_go() {
     assert_eq!(log.when_full, WhenFull::Drop);
     assert_eq!(told("stdout").unwrap().sink, LogSink::Stdout);
     assert!(told("off").is_none());
-    let collector = told("http://127.0.0.1:8080/logs").unwrap().sink;
-    assert!(matches!(collector, LogSink::Collector(url) if url.path() == "/logs"));
+    for scheme in ["http", "https"] {
+        let url = format!("{scheme}://127.0.0.1:8080/logs");
+        let collector = told(&url);
+        let LogSink::Collector(url) = collector.unwrap().sink else {
+            panic!("no collector");
+        };
+        assert_eq!((url.scheme_str(), url.path()), (Some(scheme), "/logs"));
+    }
+}
+
+#[test]
+fn authorities_of_a_collector_are_for_one_that_proves_who_it_is() {
+    let ca = ("decision-log-ca", "ca.pem");
+    let log = read(&[("decision-log", "https://logs.example/x"), ca], &[], "").unwrap();
+    let authorities = log.decision_log.unwrap().authorities;
+    assert_eq!(authorities, Some("ca.pem".into()));
+    for sink in ["stdout", "http://logs.example/x"] {
+        let mistakes = read(&[("decision-log", sink), ca], &[], "").unwrap_err();
+        assert!(
+            mistakes[0].starts_with("--decision-log-ca: "),
+            "{mistakes:?}"
+        );
+    }
 }
 
 #[test]
@@ -213,7 +234,7 @@ fn mistakes_about_the_decision_log_are_told_though_it_is_off() {
     ];
     let mistakes = read(&flags, &[], "").unwrap_err();
     assert_eq!(mistakes.len(), flags.len(), "{mistakes:#?}");
-    for sink in ["https://logs.example/x", "file:", "syslog", "ftp://x/y"] {
+    for sink in ["https:///x", "file:", "syslog", "ftp://x/y"] {
         let mistakes = read(&[("decision-log", sink)], &[], "").unwrap_err();
         assert!(mistakes[0].starts_with("--decision-log: "), "{mistakes:?}");
     }

@@ -4,6 +4,7 @@
 //! that a collector that is slow does not stop the writer before the buffer is full.
 
 use std::io::{self, Write};
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::thread::JoinHandle;
@@ -15,6 +16,7 @@ use http_body_util::Full;
 use hyper::body::Bytes;
 use hyper::header::{CONTENT_ENCODING, CONTENT_TYPE, USER_AGENT};
 use hyper::{Request, StatusCode, Uri};
+use hyper_rustls::HttpsConnector;
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
@@ -22,6 +24,7 @@ use tokio::sync::mpsc;
 
 use super::counts::Counts;
 use crate::config::{DecisionLog, WhenFull};
+use crate::outbound;
 
 /// Bytes of lines in a batch, before they are compressed.
 const BATCH_BYTES: usize = 512 << 10;
@@ -45,6 +48,8 @@ pub(super) struct Collector {
     sender: JoinHandle<()>,
 }
 
+type Poster = Client<HttpsConnector<HttpConnector>, Full<Bytes>>;
+
 struct Batch {
     body: Bytes,
     lines: u64,
@@ -54,8 +59,9 @@ struct Batch {
 
 /// The other thread's side.
 struct Sender {
-    client: Client<HttpConnector, Full<Bytes>>,
+    client: Poster,
     url: Uri,
+    authorities: Option<PathBuf>,
     /// How long a batch is tried; none: without end.
     retry: Option<Duration>,
     counts: Arc<Counts>,
@@ -66,7 +72,7 @@ struct Sender {
 /// Why a batch was not taken.
 #[derive(Debug, thiserror::Error)]
 enum SendError {
-    #[error("{0}")]
+    #[error("{}", outbound::with_sources(.0))]
     Unreachable(#[from] hyper_util::client::legacy::Error),
     #[error("no answer within {} s", ANSWER_TIME.as_secs())]
     TooSlow,
@@ -80,16 +86,15 @@ impl Collector {
     pub(super) fn start(url: &Uri, told: &DecisionLog, counts: &Arc<Counts>) -> io::Result<Self> {
         let (batches, queue) = mpsc::unbounded_channel();
         let waiting = Arc::new(AtomicUsize::new(0));
+        // Before the runtime, which must not be dropped where another one runs us.
+        let client = poster(url, told.authorities.as_deref()).map_err(io::Error::other)?;
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()?;
-        let client = Client::builder(TokioExecutor::new())
-            .pool_timer(TokioTimer::new())
-            .pool_idle_timeout(Duration::from_secs(30))
-            .build_http();
         let sender = Sender {
             client,
             url: url.clone(),
+            authorities: told.authorities.clone(),
             // What must not be lost is not given up.
             retry: (told.when_full == WhenFull::Drop).then_some(told.retry),
             counts: Arc::clone(counts),
@@ -195,9 +200,20 @@ impl Sender {
                 tracing::error!(%error, lines, "a batch of the decision log is given up");
                 return false;
             }
+            self.look_at_authorities(&error);
             // Several processes that lost the same collector do not come back at once.
             tokio::time::sleep(wait.mul_f64(0.5 + fastrand::f64() / 2.0)).await;
             wait = (wait * 2).min(BACKOFF_MAX);
+        }
+    }
+
+    /// The collector may have another certificate now, and the file other authorities for it.
+    fn look_at_authorities(&mut self, error: &SendError) {
+        if matches!(error, SendError::Unreachable(_)) && self.authorities.is_some() {
+            match poster(&self.url, self.authorities.as_deref()) {
+                Ok(client) => self.client = client,
+                Err(error) => tracing::debug!(%error, "--decision-log-ca cannot be used"),
+            }
         }
     }
 
@@ -222,6 +238,19 @@ impl Sender {
             false => Err(SendError::Status(status)),
         }
     }
+}
+
+/// What sends batches to this URL.
+fn poster(url: &Uri, authorities: Option<&Path>) -> Result<Poster, String> {
+    let connector = match url.scheme_str() {
+        Some("https") => outbound::https(authorities, "--decision-log-ca")?,
+        _ => outbound::http()?,
+    };
+    let client = Client::builder(TokioExecutor::new())
+        .pool_timer(TokioTimer::new())
+        .pool_idle_timeout(Duration::from_secs(30))
+        .build(connector);
+    Ok(client)
 }
 
 const fn value(text: &'static str) -> hyper::header::HeaderValue {

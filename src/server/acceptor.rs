@@ -10,7 +10,9 @@ use tokio::sync::{Semaphore, mpsc, watch};
 
 use super::Stage;
 use super::listener::Listener;
+use super::readiness::Readiness;
 use super::stream::{Detached, Stream};
+use crate::config::Limits;
 use crate::telemetry::Metrics;
 
 /// How long an acceptor waits when the process can open no more connections.
@@ -22,6 +24,9 @@ const TURNED_AWAY_MAX: usize = 64;
 
 /// How long that may take.
 const TURNED_AWAY_TIME: Duration = Duration::from_secs(1);
+
+/// How often it is looked whether every company was tried.
+const START_POLL: Duration = Duration::from_millis(5);
 
 /// What a connection too many is told, in HTTP/1.1: a client of HTTP/2 sees a broken connection.
 const TOO_MANY: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\nRetry-After: 1\r\n\
@@ -37,6 +42,9 @@ pub(super) struct Dispatch {
     turning_away: Arc<Semaphore>,
     /// Whether TCP connections are TLS: then there is nothing to be said to one too many.
     tls: bool,
+    readiness: Arc<Readiness>,
+    /// How long connections to a socket that was handed over wait for companies.
+    start_timeout: Duration,
 }
 
 // === impl Dispatch ===
@@ -45,25 +53,36 @@ impl Dispatch {
     pub(super) fn new(
         workers: Vec<mpsc::Sender<Detached>>,
         metrics: Arc<Metrics>,
-        connections_max: usize,
+        limits: &Limits,
         tls: bool,
+        readiness: Arc<Readiness>,
     ) -> Self {
         Self {
             workers,
             next: AtomicUsize::new(0),
             metrics,
-            connections_max: connections_max as u64,
+            connections_max: limits.connections_max as u64,
             turning_away: Arc::new(Semaphore::new(TURNED_AWAY_MAX)),
             tls,
+            readiness,
+            start_timeout: limits.start_timeout,
         }
     }
 
-    /// Accepts connections until `stopping` is set.
+    /// Accepts connections until `stopping` is set; from a socket that was handed over not before
+    /// every company was tried. Else a client that was answered a moment ago by the process before
+    /// this one would be told that there is no such company yet.
     pub(super) async fn accept(
         self: Arc<Self>,
         listener: Listener,
         mut stopping: watch::Receiver<Stage>,
     ) {
+        if listener.is_given() {
+            tokio::select! {
+                () = self.started() => {}
+                _ = stopping.wait_for(|stage| *stage == Stage::Stopping) => return,
+            }
+        }
         loop {
             let accepted = tokio::select! {
                 accepted = listener.accept() => accepted,
@@ -77,6 +96,21 @@ impl Dispatch {
                     tokio::time::sleep(EXHAUSTED_PAUSE).await;
                 }
             }
+        }
+    }
+
+    /// Waits until every company was tried, or that takes too long.
+    async fn started(&self) {
+        let tried = async {
+            while self.readiness.is_starting() {
+                tokio::time::sleep(START_POLL).await;
+            }
+        };
+        if tokio::time::timeout(self.start_timeout, tried)
+            .await
+            .is_err()
+        {
+            tracing::warn!("connections are accepted though not every company was tried yet");
         }
     }
 

@@ -7,7 +7,7 @@ use std::convert::Infallible;
 use std::fmt::Write;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
 
 use hyper::body::{Body, Bytes, Incoming};
 use hyper::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, EXPECT, HeaderValue, WWW_AUTHENTICATE};
@@ -26,17 +26,14 @@ use super::pace::{Pace, Paces, TICK};
 use super::readiness::is_active;
 use super::reload::{ReloadHandle, ReloadOptions};
 use super::respond::{json, status};
+use super::room::Room;
 use super::rpc::AnswerBody;
 use super::snapshots::snapshots;
+use super::turns::Turns;
 use super::{Shared, body};
 use crate::access::{Peer, Right, TlsFor};
 use crate::config::WhenStale;
-
-/// The largest body that is read.
-const ADMIN_BODY_BYTES_MAX: usize = 1 << 20;
-
-/// How long the body of a request may take.
-const BODY_TIME: Duration = Duration::from_secs(10);
+use crate::telemetry::Limit;
 
 const TEXT: &str = "text/plain; charset=utf-8";
 const JSON: &str = "application/json";
@@ -48,6 +45,9 @@ pub(super) struct Admin {
     shared: Arc<Shared>,
     reload: ReloadHandle,
     paces: Paces,
+    /// Of TLS handshakes.
+    turns: Turns,
+    room: Room,
     bodies: Bodies,
 }
 
@@ -107,6 +107,8 @@ impl Admin {
     pub(super) fn new(shared: Arc<Shared>, reload: ReloadHandle) -> Rc<Self> {
         Rc::new(Self {
             paces: Paces::new(&shared.limits),
+            turns: Turns::new(shared.limits.handshakes_max, 1),
+            room: Room::new(shared.limits.admin_connections_max),
             bodies: Bodies::new(&shared.limits, shared.metrics.shards().len()),
             shared,
             reload,
@@ -125,7 +127,7 @@ impl Admin {
             let accepted = tokio::select! {
                 accepted = listener.accept() => accepted,
                 _ = tick.tick() => {
-                    self.paces.tick();
+                    self.tick();
                     continue;
                 }
                 _ = stopped.wait_for(|stopped| *stopped) => return,
@@ -138,23 +140,46 @@ impl Admin {
                     continue;
                 }
             };
-            if self.paces.count() >= ADMIN_CONNECTIONS_MAX {
+            if self.paces.count() >= self.shared.limits.admin_connections_max {
+                self.shared.metrics.limit_reached(Limit::AdminConnections);
                 continue;
             }
             let (admin, http, pace) = (Rc::clone(&self), Rc::clone(&http), self.paces.add());
             tokio::task::spawn_local(async move {
                 let (access, metrics) = (admin.shared.access.as_deref(), &admin.shared.metrics);
-                let entered = door::enter(access, metrics, stream, TlsFor::Operators, &pace);
-                let Some((stream, peer)) = entered.await else {
-                    return;
-                };
-                let peer = Rc::new(peer);
-                let service = hyper::service::service_fn(|request| {
-                    Rc::clone(&admin).answer(Rc::clone(&pace), Rc::clone(&peer), request)
-                });
-                connection::serve(&http, stream, &pace, service).await;
+                let entered = door::enter(
+                    access,
+                    metrics,
+                    stream,
+                    TlsFor::Operators,
+                    &admin.turns,
+                    &pace,
+                );
+                if let Some((stream, peer)) = entered.await {
+                    let peer = Rc::new(peer);
+                    let service = hyper::service::service_fn(|request| {
+                        Rc::clone(&admin).answer(Rc::clone(&pace), Rc::clone(&peer), request)
+                    });
+                    connection::serve(&http, stream, &pace, service).await;
+                }
+                if pace.gave_way() {
+                    admin.room.unclaim(1);
+                }
             });
         }
+    }
+
+    fn tick(&self) {
+        self.paces.tick();
+        // Or who says nothing would keep probes out.
+        let open = self.paces.count() as u64;
+        let claimed = self.room.claim(open, 1);
+        let gone = self
+            .paces
+            .make_room(usize::try_from(claimed).unwrap_or(usize::MAX));
+        self.room.unclaim(claimed - gone);
+        let metrics = &self.shared.metrics;
+        metrics.limits_reached(Limit::AdminConnections, gone);
     }
 
     async fn answer(
@@ -169,7 +194,8 @@ impl Admin {
         pace.request_ended();
         if !body.is_end_stream() {
             let awaits_continue = head.headers.contains_key(EXPECT);
-            body::leave(body, &pace, awaits_continue, BODY_TIME);
+            let time = self.shared.limits.body_timeout;
+            body::leave(body, &pace, awaits_continue, time);
         }
         Ok(page.into_response())
     }
@@ -310,7 +336,11 @@ impl Admin {
 
     async fn reload(&self, body: &mut Incoming) -> Page {
         let bad = |message: &str| Page::error(StatusCode::BAD_REQUEST, "invalid_body", message);
-        let body = match body::collect(body, ADMIN_BODY_BYTES_MAX, BODY_TIME, &self.bodies).await {
+        let (most, time) = (
+            self.shared.limits.body_bytes_max,
+            self.shared.limits.body_timeout,
+        );
+        let body = match body::collect(body, most, time, &self.bodies).await {
             Ok(body) => body,
             Err(body::BodyError::TooLarge) => {
                 let status = StatusCode::PAYLOAD_TOO_LARGE;
@@ -342,9 +372,6 @@ fn reload_body(body: &[u8]) -> serde_json::Result<ReloadBody> {
     let members: serde_json::Map<_, _> = serde_json::from_slice(body)?;
     serde_json::from_value(serde_json::Value::Object(members))
 }
-
-/// Admin connections at once; those beyond are closed.
-const ADMIN_CONNECTIONS_MAX: usize = 256;
 
 // === impl Page ===
 

@@ -3,11 +3,14 @@
 //! A service that demands no proof of its callers never comes here with a request.
 
 use std::future::{Future, poll_fn};
+use std::io;
 use std::pin::pin;
 use std::task::Poll;
 
 use hyper::header::{AUTHORIZATION, HeaderMap, HeaderName};
+use tokio::net::TcpStream;
 use tokio_rustls::TlsAcceptor;
+use tokio_rustls::server::TlsStream;
 
 use super::desk::Desk;
 use super::discovery;
@@ -15,8 +18,9 @@ use super::pace::{Pace, Verdict};
 use super::respond::{Answer, Refusal, RefusalCode};
 use super::routes::Route;
 use super::stream::Stream;
+use super::turns::Turns;
 use crate::access::{Access, Admitted, NotAdmitted, Peer, Right, TlsFor, Token, Wanted};
-use crate::telemetry::{Api, CallerRefused, Code, Handshake, Metrics};
+use crate::telemetry::{Api, CallerRefused, Code, Handshake, Limit, Metrics};
 
 /// Where a proxy's own token stands.
 pub(super) static PROXY_TOKEN: HeaderName = HeaderName::from_static("callgate-token");
@@ -32,6 +36,17 @@ pub(super) struct Entry {
     pub(super) caller: Option<Box<str>>,
 }
 
+/// Why there is no connection.
+#[derive(Debug, thiserror::Error)]
+enum NoHandshake {
+    #[error("{0}")]
+    Failed(#[from] io::Error),
+    #[error("it did not come in time")]
+    TooSlow,
+    #[error("too many wait for theirs")]
+    TooMany,
+}
+
 /// A request that may not come in.
 pub(super) struct Refused {
     pub(super) status: Code,
@@ -44,12 +59,13 @@ pub(super) struct Refused {
 // === connections ===
 
 /// Makes a connection of what was accepted: by a TLS handshake, where there is TLS. None: that
-/// failed, or the pace allows it no longer.
+/// failed, or there are too many, or the pace allows it no longer.
 pub(super) async fn enter(
     access: Option<&Access>,
     metrics: &Metrics,
     stream: Stream,
     listener: TlsFor,
+    turns: &Turns,
     pace: &Pace,
 ) -> Option<(Stream, Peer)> {
     let address = match &stream {
@@ -61,29 +77,48 @@ pub(super) async fn enter(
         (stream @ Stream::Unix(_), _) => return Some((stream, Peer::unix())),
         (stream, _) => return Some((stream, Peer::default().from_address(address))),
     };
-    let generation = access.generation();
-    let config = access.tls(listener)?;
-    let mut handshake = pin!(TlsAcceptor::from(config).accept(stream));
+    let mut handshake = pin!(shake(access, stream, listener, turns));
     let shaken = poll_fn(|cx| match pace.verdict(cx.waker()) {
-        Verdict::Serve => handshake.as_mut().poll(cx).map(Some),
-        Verdict::Finish | Verdict::Drop => Poll::Ready(None),
+        Verdict::Serve => handshake.as_mut().poll(cx),
+        Verdict::Finish | Verdict::Drop => Poll::Ready(Err(NoHandshake::TooSlow)),
     });
     match shaken.await {
-        Some(Ok(stream)) => {
+        Ok((stream, generation)) => {
             metrics.handshake(Handshake::Done);
             let peer = Peer::tls(stream.get_ref().1.peer_certificates(), generation);
             Some((Stream::Tls(Box::new(stream)), peer.from_address(address)))
         }
-        Some(Err(error)) => {
-            metrics.handshake(Handshake::Failed);
+        Err(error) => {
+            metrics.handshake(match error {
+                NoHandshake::Failed(_) => Handshake::Failed,
+                NoHandshake::TooSlow => Handshake::TooSlow,
+                NoHandshake::TooMany => Handshake::TooMany,
+            });
+            if matches!(error, NoHandshake::TooMany) {
+                metrics.limit_reached(Limit::Handshakes);
+            }
             tracing::debug!(%error, "a TLS handshake failed");
             None
         }
-        None => {
-            metrics.handshake(Handshake::TooSlow);
-            None
-        }
     }
+}
+
+/// A handshake, when its turn has come; and which authorities counted by then.
+async fn shake(
+    access: &Access,
+    stream: TcpStream,
+    listener: TlsFor,
+    turns: &Turns,
+) -> Result<(TlsStream<TcpStream>, u64), NoHandshake> {
+    // Who says nothing takes no turn.
+    stream.readable().await?;
+    let turn = turns.take().ok_or(NoHandshake::TooMany)?;
+    tokio::time::sleep_until(turn).await;
+    let generation = access.generation();
+    let config = access.tls(listener);
+    let config = config.ok_or_else(|| io::Error::from(io::ErrorKind::Unsupported))?;
+    let stream = TlsAcceptor::from(config).accept(stream).await?;
+    Ok((stream, generation))
 }
 
 // === requests ===

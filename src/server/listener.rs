@@ -20,6 +20,8 @@ const BACKLOG: u32 = 1024;
 /// A bound socket.
 pub struct Listener {
     socket: Socket,
+    /// Whether it listened before, for another process.
+    given: bool,
     /// Of a unix socket.
     _file: Option<SocketFile>,
     /// What was bound: for people, with port 0 resolved.
@@ -89,9 +91,15 @@ impl Listener {
         // A unix socket's file is whoever's who made it.
         Ok(Self {
             socket,
+            given: true,
             _file: None,
             local,
         })
+    }
+
+    /// Whether it listened before, for another process: who connects then may wait.
+    pub(super) const fn is_given(&self) -> bool {
+        self.given
     }
 
     /// The address, if it is not a unix socket.
@@ -172,6 +180,7 @@ fn bind_tcp(address: SocketAddr) -> io::Result<Listener> {
     Ok(Listener {
         local: format!("http://{}", listener.local_addr()?),
         socket: Socket::Tcp(listener),
+        given: false,
         _file: None,
     })
 }
@@ -199,6 +208,7 @@ fn bind_unix(path: &Path, rights: SocketRights) -> io::Result<Listener> {
     Ok(Listener {
         local: format!("unix:{}", path.display()),
         socket: Socket::Unix(listener),
+        given: false,
         _file: Some(file),
     })
 }

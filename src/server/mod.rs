@@ -24,6 +24,7 @@ mod evaluation;
 mod expect;
 pub mod explanation;
 pub mod filter;
+mod frames;
 mod freshness;
 mod json;
 mod listener;
@@ -35,6 +36,7 @@ mod readiness;
 mod refusal;
 mod reload;
 mod respond;
+mod room;
 mod routes;
 mod rpc;
 mod search;
@@ -42,6 +44,7 @@ mod shadow;
 mod snapshots;
 mod stream;
 mod trail;
+mod turns;
 mod wait;
 mod worker;
 
@@ -127,6 +130,7 @@ struct Shared {
     readiness: Arc<Readiness>,
     freshness: Freshness,
     shadow: Option<shadow::Shadow>,
+    room: room::Room,
     limits: Limits,
 }
 
@@ -160,6 +164,7 @@ impl Server {
             readiness: self.readiness,
             freshness: self.freshness,
             shadow: self.shadow.map(shadow::Shadow::new),
+            room: room::Room::new(self.limits.connections_max),
             limits: self.limits,
         });
         spawn_local(freshness::watch(Arc::clone(&shared)));
@@ -174,11 +179,12 @@ impl Server {
         let dispatch = Arc::new(acceptor::Dispatch::new(
             workers.collect::<io::Result<_>>()?,
             Arc::clone(&shared.metrics),
-            shared.limits.connections_max,
+            &shared.limits,
             shared
                 .access
                 .as_ref()
                 .is_some_and(|access| access.has_tls()),
+            Arc::clone(&shared.readiness),
         ));
         drop((running, pool));
         for listener in decision {
@@ -229,6 +235,7 @@ impl Shared {
             readiness: Arc::default(),
             freshness: Freshness::default(),
             shadow: None,
+            room: room::Room::new(Limits::default().connections_max),
             limits: Limits::default(),
         }
     }

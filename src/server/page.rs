@@ -37,6 +37,8 @@ pub(super) struct PageAsked<'r> {
     token: Option<&'r str>,
     limit: Option<usize>,
     most: usize,
+    /// Whether more were wanted than a page may have.
+    pub(super) is_cut: bool,
 }
 
 /// Which results are wanted.
@@ -74,6 +76,7 @@ impl PageBody<'_> {
             token: token.map(Cow::as_ref).filter(|token| !token.is_empty()),
             limit: limit.map(|limit| limit.min(most)),
             most,
+            is_cut: limit.is_some_and(|limit| limit > most),
         })
     }
 }
@@ -295,7 +298,7 @@ mod tests {
         PageAsked {
             most: 1_000,
             token: Some(token),
-            limit: None,
+            ..PageAsked::default()
         }
     }
 

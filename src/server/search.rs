@@ -19,7 +19,7 @@ use crate::decide::search;
 use crate::journal::Outcome;
 use crate::model::{Query, Timestamp};
 use crate::snapshot::Snapshot;
-use crate::telemetry::Api;
+use crate::telemetry::{Api, Limit};
 
 /// A search as it came.
 #[derive(Debug)]
@@ -93,6 +93,7 @@ fn found(
     let query = check.query();
     let snapshot = asked.snapshot;
     let sealer = Sealer::new(desk.page_key(), sought.api(), snapshot.company(), query);
+    let is_cut = page.is_cut;
     let place = sealer.open(page)?;
     let (find, kind): (Find, _) = match sought {
         Sought::Subject => (search::subjects, Some(query.subject.kind)),
@@ -104,11 +105,9 @@ fn found(
     let next = page
         .more
         .then(|| sealer.token(&place.next(page.results.last().copied())));
-    Ok(Answer::found(
-        kind,
-        &page.results,
-        &next.unwrap_or_default(),
-    ))
+    let mut answer = Answer::found(kind, &page.results, &next.unwrap_or_default());
+    answer.limit = is_cut.then_some(Limit::PageResults);
+    Ok(answer)
 }
 
 type Find = for<'s> fn(&'s Snapshot, &Query<'_>, search::Window<'_>) -> search::Page<'s>;

@@ -31,6 +31,7 @@ use super::routes::{is_foreseen, route};
 use super::rpc::{AnswerBody, Call};
 use super::stream::Detached;
 use super::trail::{Trail, trace_parent};
+use super::turns::Turns;
 use super::{Shared, Stage, authzen, batch, body, discovery, door, filter, proxy, search};
 use crate::access::{Access, Peer, TlsFor};
 use crate::telemetry::{Api, Code, Limit, ProxyRefused, Tracer};
@@ -47,6 +48,8 @@ pub(super) struct Worker {
     desk: Desk,
     pool: Pool,
     paces: Paces,
+    /// Of TLS handshakes.
+    turns: Turns,
     /// Whom to ask who may; none: nobody is asked for proof.
     guard: Option<Arc<Access>>,
     bodies: Bodies,
@@ -110,6 +113,7 @@ impl Worker {
             desk: Desk::new(Arc::clone(&shared), shard, number),
             pool,
             paces: Paces::new(&shared.limits),
+            turns: Turns::new(shared.limits.handshakes_max, workers),
             guard: (shared.access.clone()).filter(|access| access.demands_proof()),
             requests_max: shared.limits.requests_max.div_ceil(workers),
             bodies: Bodies::new(&shared.limits, workers),
@@ -160,17 +164,22 @@ impl Worker {
     }
 
     fn tick(&self) {
-        let (heads, idle) = self.paces.tick();
-        self.shared.metrics.limits_reached(Limit::HeaderTime, heads);
-        self.shared.metrics.limits_reached(Limit::IdleTime, idle);
-        // The last twentieth of all connections is kept free for who has something to ask.
-        let most = self.shared.limits.connections_max;
-        let free_from = most - most / 20;
-        let open = usize::try_from(self.shared.metrics.connections_open()).unwrap_or(usize::MAX);
-        if open > free_from {
-            let workers = self.shared.metrics.shards().len().max(1);
-            let gone = self.paces.make_room((open - free_from).div_ceil(workers));
-            self.shared.metrics.limits_reached(Limit::Connections, gone);
+        let (ticked, metrics) = (self.paces.tick(), &self.shared.metrics);
+        metrics.limits_reached(Limit::HeaderTime, ticked.heads);
+        metrics.limits_reached(Limit::IdleTime, ticked.idle);
+        metrics.limits_reached(Limit::Streams, ticked.streams);
+        self.make_room();
+    }
+
+    /// Sends silent connections away where few places are left.
+    fn make_room(&self) {
+        let (room, metrics) = (&self.shared.room, &self.shared.metrics);
+        let claimed = room.claim(metrics.connections_open(), metrics.shards().len());
+        if claimed > 0 {
+            let wanted = usize::try_from(claimed).unwrap_or(usize::MAX);
+            let gone = self.paces.make_room(wanted);
+            room.unclaim(claimed - gone);
+            metrics.limits_reached(Limit::Connections, gone);
         }
     }
 
@@ -185,7 +194,15 @@ impl Worker {
         let (worker, http, pace) = (Rc::clone(self), Rc::clone(http), self.paces.add());
         spawn_local(async move {
             let (access, metrics) = (worker.shared.access.as_deref(), &worker.shared.metrics);
-            let entered = door::enter(access, metrics, stream, TlsFor::Decisions, &pace).await;
+            let entered = door::enter(
+                access,
+                metrics,
+                stream,
+                TlsFor::Decisions,
+                &worker.turns,
+                &pace,
+            )
+            .await;
             if let Some((stream, peer)) = entered {
                 let peer = Rc::new(peer);
                 let service = hyper::service::service_fn(|request| {
@@ -197,6 +214,10 @@ impl Worker {
                 }
             }
             worker.shared.metrics.connection_closed();
+            // After that: or another would be sent away in its stead.
+            if pace.gave_way() {
+                worker.shared.room.unclaim(1);
+            }
         });
     }
 

@@ -93,6 +93,8 @@ pub enum Handshake {
     Failed,
     /// It took too long.
     TooSlow,
+    /// Too many waited for theirs.
+    TooMany,
 }
 
 /// A limit that a client can run into.
@@ -100,6 +102,12 @@ pub enum Handshake {
 pub enum Limit {
     /// Connections open at once.
     Connections,
+    /// Connections open at once on the admin listener.
+    AdminConnections,
+    /// TLS handshakes in a second.
+    Handshakes,
+    /// Requests under way at once on a connection of HTTP/2.
+    Streams,
     /// Requests that have come whole, at once.
     Requests,
     /// Requests whose bodies have not, at once.
@@ -118,6 +126,8 @@ pub enum Limit {
     IdleTime,
     /// Items of a batch.
     BatchItems,
+    /// Results on a page of a search.
+    PageResults,
     /// Questions that wait for the pool, at once.
     PoolQueue,
     /// Seconds that one waits for it.
@@ -274,7 +284,7 @@ impl CallerRefused {
 
 impl Handshake {
     /// All of them, in the order of their positions.
-    pub const ALL: [Self; 3] = [Self::Done, Self::Failed, Self::TooSlow];
+    pub const ALL: [Self; 4] = [Self::Done, Self::Failed, Self::TooSlow, Self::TooMany];
 
     /// The label's value.
     #[must_use]
@@ -283,6 +293,7 @@ impl Handshake {
             Self::Done => "done",
             Self::Failed => "failed",
             Self::TooSlow => "too_slow",
+            Self::TooMany => "too_many",
         }
     }
 }
@@ -291,8 +302,11 @@ impl Handshake {
 
 impl Limit {
     /// All of them, in the order of their positions.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 16] = [
         Self::Connections,
+        Self::AdminConnections,
+        Self::Handshakes,
+        Self::Streams,
         Self::Requests,
         Self::Bodies,
         Self::BodyMemory,
@@ -302,6 +316,7 @@ impl Limit {
         Self::BodyTime,
         Self::IdleTime,
         Self::BatchItems,
+        Self::PageResults,
         Self::PoolQueue,
         Self::PoolTime,
     ];
@@ -311,6 +326,9 @@ impl Limit {
     pub const fn name(self) -> &'static str {
         match self {
             Self::Connections => "connections",
+            Self::AdminConnections => "admin_connections",
+            Self::Handshakes => "handshakes",
+            Self::Streams => "streams",
             Self::Requests => "requests",
             Self::Bodies => "bodies",
             Self::BodyMemory => "body_memory",
@@ -320,6 +338,7 @@ impl Limit {
             Self::BodyTime => "body_time",
             Self::IdleTime => "idle_time",
             Self::BatchItems => "batch_items",
+            Self::PageResults => "page_results",
             Self::PoolQueue => "pool_queue",
             Self::PoolTime => "pool_time",
         }

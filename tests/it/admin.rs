@@ -4,7 +4,8 @@ use callgate::companies::Failure;
 use callgate::server::ReloadOptions;
 use serde_json::{Value, json};
 
-use crate::service::Start;
+use crate::limits::wait_until;
+use crate::service::{Client, Start, request};
 
 #[test]
 fn ready_is_a_latch_that_only_stopping_opens() {
@@ -183,5 +184,24 @@ fn metrics_are_prometheus_text() {
     assert!(
         told.body
             .contains(r#"callgate_snapshot_generation{company="acme"} 7"#)
+    );
+}
+
+#[test]
+fn connections_that_say_nothing_keep_no_probe_out() {
+    let service = Start::limits(|limits| limits.admin_connections_max = 20).serve();
+    let mut silent: Vec<_> = (0..20).map(|_| Client::connect(&service.admin)).collect();
+    let probe = || {
+        let mut client = Client::connect(&service.admin);
+        client.send(request("GET", "/livez", &[], ""));
+        client.try_answer().map(|answer| answer.status)
+    };
+    assert!(probe().is_err(), "none has been silent for long");
+    let limit = r#"callgate_limit_reached_total{limit="admin_connections"}"#;
+    assert_eq!(service.metric(limit), 1);
+    wait_until("a place", || probe().is_ok_and(|status| status == 200));
+    assert!(
+        silent[0].is_closed(),
+        "who was silent the longest has given way"
     );
 }

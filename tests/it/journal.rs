@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 use std::fs;
 use std::io::{BufRead, BufReader, Lines, Read, Write};
-use std::net::{TcpListener, TcpStream};
+use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdout, Command, Stdio};
 use std::sync::atomic::{AtomicU16, Ordering::Relaxed};
@@ -135,12 +135,12 @@ pub(crate) fn lines_of(path: &Path) -> Vec<Value> {
     lines(&fs::read_to_string(path).unwrap())
 }
 
-fn id(line: &Value) -> &str {
+pub(crate) fn id(line: &Value) -> &str {
     line["id"].as_str().unwrap()
 }
 
 /// A check with an id of its own.
-fn numbered(number: usize, body: &str) -> String {
+pub(crate) fn numbered(number: usize, body: &str) -> String {
     let id = format!("X-Request-ID: n{number}");
     request("POST", PATH, &[JSON, &id], body)
 }
@@ -184,7 +184,10 @@ impl Collector {
         std::thread::spawn(move || {
             for stream in listener.incoming().flatten() {
                 let (now, into) = (Arc::clone(&now), Arc::clone(&into));
-                std::thread::spawn(move || while take_batch(&stream, &now, &into).is_some() {});
+                std::thread::spawn(move || {
+                    let mut stream = stream;
+                    while take_batch(&mut stream, &now, &into).is_some() {}
+                });
             }
         });
         Self { url, status, taken }
@@ -196,8 +199,13 @@ impl Collector {
     }
 }
 
-fn take_batch(stream: &TcpStream, status: &AtomicU16, into: &Mutex<Vec<Value>>) -> Option<()> {
-    let mut reader = BufReader::new(stream);
+/// Reads a request of the log's, and answers it; none: the connection is over.
+pub(crate) fn take_batch(
+    mut stream: impl Read + Write,
+    status: &AtomicU16,
+    into: &Mutex<Vec<Value>>,
+) -> Option<()> {
+    let mut reader = BufReader::new(&mut stream);
     let mut head = Vec::new();
     loop {
         let mut line = String::new();
@@ -231,7 +239,6 @@ fn take_batch(stream: &TcpStream, status: &AtomicU16, into: &Mutex<Vec<Value>>) 
         into.lock().unwrap().extend(lines(&text));
     }
     let answer = format!("HTTP/1.1 {status} so\r\nContent-Length: 0\r\n\r\n");
-    let mut stream = stream;
     stream.write_all(answer.as_bytes()).ok()
 }
 

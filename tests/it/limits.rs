@@ -15,7 +15,7 @@ use crate::service::{Answer, CHECK, Client, Service, Start, check, post, request
 const BATCH: &str = "/access/v1/evaluations";
 const SEARCH: &str = "/access/v1/search/subject";
 
-fn one_worker(start: Start) -> Service {
+pub(crate) fn one_worker(start: Start) -> Service {
     Start {
         workers: 1,
         ..start
@@ -24,7 +24,7 @@ fn one_worker(start: Start) -> Service {
 }
 
 /// Whether a limit was reached this often.
-fn reached(service: &Service, limit: &str) -> u64 {
+pub(crate) fn reached(service: &Service, limit: &str) -> u64 {
     service.metric(&format!(
         r#"callgate_limit_reached_total{{limit="{limit}"}}"#
     ))
@@ -34,7 +34,7 @@ fn verdict(answer: &Answer) -> (u16, &str, String) {
     (answer.status, answer.header("retry-after"), answer.code())
 }
 
-fn wait_until(what: &str, condition: impl Fn() -> bool) {
+pub(crate) fn wait_until(what: &str, condition: impl Fn() -> bool) {
     let deadline = Instant::now() + Duration::from_secs(5);
     while !condition() {
         assert!(Instant::now() < deadline, "waited for {what}");
@@ -190,8 +190,12 @@ fn sizes_are_as_they_are_set() {
         assert_eq!(found.status, 200, "{found:?}");
         assert_eq!(found.json()["results"].as_array().unwrap().len(), 3);
     }
-    let counted = ["body_bytes", "header_bytes", "batch_items"];
-    assert_eq!(counted.map(|limit| reached(&service, limit)), [3, 1, 1]);
+    let counted = ["body_bytes", "header_bytes", "batch_items", "page_results"];
+    assert_eq!(
+        counted.map(|limit| reached(&service, limit)),
+        [3, 1, 1, 1],
+        "who wants no certain number of results wants no more than there are"
+    );
 }
 
 #[test]
@@ -234,6 +238,7 @@ fn a_connection_of_http2_has_as_many_requests_under_way_as_are_set() {
             assert_eq!(answer.await.unwrap().status().as_u16(), 200);
         }
     });
+    assert_eq!(reached(&service, "streams"), 0, "it waits");
     // What the service tells its clients when they begin: SETTINGS_MAX_CONCURRENT_STREAMS.
     let mut client = service.connect();
     client.send("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0");
@@ -247,7 +252,7 @@ fn a_connection_of_http2_has_as_many_requests_under_way_as_are_set() {
 // === who is beside them ===
 
 /// How long the slowest but one in a hundred of these checks takes.
-fn p99(client: &mut Client, checks: usize) -> Duration {
+pub(crate) fn p99(client: &mut Client, checks: usize) -> Duration {
     let mut times: Vec<_> = (0..checks)
         .map(|_| {
             let began = Instant::now();

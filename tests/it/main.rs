@@ -30,6 +30,8 @@ mod cli;
 mod config;
 /// The standard's conformance scenario.
 mod conformance;
+/// Ten thousand connections that say nothing.
+mod crowd;
 /// Differences between sources.
 mod diff;
 /// Where callers find the interfaces.
@@ -50,8 +52,12 @@ mod identity;
 mod journal;
 /// Suggestions that can be written: made to the files, and compiled anew.
 mod lawful;
+/// The decision log, to a collector behind TLS.
+mod journal_tls;
 /// Limits, and clients that run into them beside one that does not.
 mod limits;
+/// Heads of HTTP/2 that do not come, and idle clients of it.
+mod limits_http2;
 /// The OpenAPI file against the code.
 mod openapi;
 /// Who operates what, in a diff.

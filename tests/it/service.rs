@@ -274,6 +274,11 @@ impl<S: Read + Write> Client<S> {
         let _ = self.stream.get_mut().write_all(bytes.as_ref());
     }
 
+    /// Sends, if the connection is still there.
+    pub(crate) fn try_send(&mut self, bytes: impl AsRef<[u8]>) -> io::Result<()> {
+        self.stream.get_mut().write_all(bytes.as_ref())
+    }
+
     pub(crate) fn ask(&mut self, request: impl AsRef<[u8]>) -> Answer {
         self.send(request);
         self.answer()

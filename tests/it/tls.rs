@@ -17,14 +17,14 @@ use crate::service::{CHECK, Client, Service, Start, check};
 type Tls = StreamOwned<ClientConnection, TcpStream>;
 
 /// A folder with authorities, certificates and keys.
-struct Safe {
+pub(crate) struct Safe {
     folder: tempfile::TempDir,
 }
 
 /// An authority.
-type Authority = CertifiedIssuer<'static, KeyPair>;
+pub(crate) type Authority = CertifiedIssuer<'static, KeyPair>;
 
-fn authority(name: &str) -> Authority {
+pub(crate) fn authority(name: &str) -> Authority {
     let mut params = CertificateParams::default();
     params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
     params.distinguished_name.push(DnType::CommonName, name);
@@ -32,21 +32,21 @@ fn authority(name: &str) -> Authority {
 }
 
 impl Safe {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
         Self { folder }
     }
 
-    fn path(&self, name: &str) -> PathBuf {
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
     }
 
-    fn text(&self, name: &str) -> String {
+    pub(crate) fn text(&self, name: &str) -> String {
         self.path(name).to_str().unwrap().to_owned()
     }
 
     /// Writes `NAME.pem` and `NAME.key`, for these host names and this common name.
-    fn issue(&self, name: &str, hosts: &[&str], common: &str, authority: &Authority) {
+    pub(crate) fn issue(&self, name: &str, hosts: &[&str], common: &str, authority: &Authority) {
         let mut params =
             CertificateParams::new(hosts.iter().map(ToString::to_string).collect::<Vec<_>>())
                 .unwrap();
@@ -61,7 +61,7 @@ impl Safe {
         fs::write(self.path(&format!("{name}.pem")), certificate.pem()).unwrap();
     }
 
-    fn trust(&self, name: &str, authority: &Authority) {
+    pub(crate) fn trust(&self, name: &str, authority: &Authority) {
         fs::write(self.path(name), authority.pem()).unwrap();
     }
 
@@ -350,6 +350,47 @@ fn a_handshake_that_does_not_come_is_not_waited_for() {
         service.metric(r#"callgate_tls_handshakes_total{result="too_slow"}"#),
         1
     );
+}
+
+#[test]
+fn handshakes_come_one_after_the_other_and_too_many_are_turned_away() {
+    let safe = Safe::new();
+    let root = authority("root");
+    safe.trust("roots.pem", &root);
+    safe.issue("server", &["localhost"], "server", &root);
+    let mut start = Start::limits(|limits| limits.handshakes_max = 4);
+    (start.access, start.workers) = (safe.files(), 1);
+    let service = start.serve();
+    let _silent: Vec<_> = (0..20)
+        .map(|_| TcpStream::connect(&service.address).unwrap())
+        .collect();
+    let mut kept = safe.connect(&service.address, None);
+    assert!(kept.ask_once(), "who says nothing takes no turn");
+    let began = Instant::now();
+    let answered: usize = std::thread::scope(|scope| {
+        let ask = || usize::from(safe.connect(&service.address, None).ask_once());
+        let clients: Vec<_> = (0..20).map(|_| scope.spawn(ask)).collect();
+        assert!(kept.ask_once());
+        let open = began.elapsed();
+        assert!(
+            open < Duration::from_millis(500),
+            "open ones do not wait: {open:?}"
+        );
+        clients
+            .into_iter()
+            .map(|client| client.join().unwrap())
+            .sum()
+    });
+    // One was taken before; four a second, and who would wait for longer is not let in.
+    assert!((3..=8).contains(&answered), "{answered}");
+    let turned_away = 20 - answered as u64;
+    let many = r#"callgate_tls_handshakes_total{result="too_many"}"#;
+    let limit = r#"callgate_limit_reached_total{limit="handshakes"}"#;
+    assert_eq!(
+        [many, limit].map(|name| service.metric(name)),
+        [turned_away; 2]
+    );
+    wait_until("a turn", || safe.connect(&service.address, None).ask_once());
 }
 
 /// The status of a check, if there is a connection at all.

@@ -82,6 +82,12 @@ pub(crate) struct Args {
     /// Connections open at once [default: 10000]
     #[arg(long, value_name = "N")]
     max_connections: Option<String>,
+    /// Connections open at once on the admin listener [default: 256]
+    #[arg(long, value_name = "N")]
+    max_admin_connections: Option<String>,
+    /// TLS handshakes in a second [default: 1000]
+    #[arg(long, value_name = "N")]
+    max_handshakes: Option<String>,
     /// Requests that have come whole and are not answered, at once [default: 4096]
     #[arg(long, value_name = "N")]
     max_requests: Option<String>,
@@ -115,6 +121,9 @@ pub(crate) struct Args {
     /// From one request to the next on a connection [default: 5m]
     #[arg(long, value_name = "TIME")]
     idle_timeout: Option<String>,
+    /// How long connections to a socket that was handed over wait for companies [default: 10s]
+    #[arg(long, value_name = "TIME")]
+    start_timeout: Option<String>,
     /// From the signal to stop, and being ready no more, to taking no more connections [default: 0s]
     #[arg(long, value_name = "TIME")]
     drain_delay: Option<String>,
@@ -138,9 +147,12 @@ pub(crate) struct Args {
 /// Arguments of the decision log.
 #[derive(Debug, clap::Args)]
 struct DecisionLogArgs {
-    /// Where decisions are logged: off, stdout, file:PATH or http://… [default: off]
+    /// Where decisions are logged: off, stdout, file:PATH, http://… or https://… [default: off]
     #[arg(long, value_name = "WHERE")]
     decision_log: Option<String>,
+    /// Authorities of the https:// collector, PEM [default: the system's]
+    #[arg(long, value_name = "FILE")]
+    decision_log_ca: Option<String>,
     /// A property that a line tells, such as resource.properties.queue; repeatable [default: none]
     #[arg(long, value_name = "PATH")]
     decision_log_include: Vec<String>,
@@ -272,6 +284,8 @@ pub(super) fn gather(args: Args) -> RawConfig {
     raw.flag("generation-timeout", snapshots.generation_timeout);
     raw.flag("shadow", snapshots.shadow);
     raw.flag("max-connections", args.max_connections);
+    raw.flag("max-admin-connections", args.max_admin_connections);
+    raw.flag("max-handshakes", args.max_handshakes);
     raw.flag("max-requests", args.max_requests);
     raw.flag("max-bodies", args.max_bodies);
     raw.flag("max-body-memory", args.max_body_memory);
@@ -280,6 +294,7 @@ pub(super) fn gather(args: Args) -> RawConfig {
     raw.flag("max-streams", args.max_streams);
     raw.flag("max-page", args.max_page);
     raw.flag("pool-time", args.pool_time);
+    raw.flag("start-timeout", args.start_timeout);
     raw.flag("drain-delay", args.drain_delay);
     raw.flag("max-batch", args.max_batch);
     raw.flag("header-timeout", args.header_timeout);
@@ -288,6 +303,7 @@ pub(super) fn gather(args: Args) -> RawConfig {
     raw.flag("drain-timeout", args.drain_timeout);
     let log = args.decision_log;
     raw.flag("decision-log", log.decision_log);
+    raw.flag("decision-log-ca", log.decision_log_ca);
     raw.flag("decision-log-include", log.decision_log_include);
     raw.flag("decision-log-mask", log.decision_log_mask);
     raw.flag("decision-log-allows", log.decision_log_allows);

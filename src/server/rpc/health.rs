@@ -101,7 +101,7 @@ impl From<Health> for HealthCheckResponse {
 
 impl Watch {
     pub(super) fn new(worker: Rc<Worker>, pace: Rc<Pace>, known: bool) -> Self {
-        pace.request_began();
+        pace.watch_began();
         let mut ticks = interval(WATCH_INTERVAL);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         Self {
@@ -134,7 +134,7 @@ impl Watch {
                 let message = frame::write(&HealthCheckResponse::from(now));
                 return Poll::Ready(Some(Ok(Frame::data(message))));
             }
-            if self.worker.is_draining() {
+            if self.worker.is_draining() || self.pace.finishes() {
                 self.ended = true;
                 let trailers = End::Stopping.trailers();
                 return Poll::Ready(Some(Ok(Frame::trailers(trailers))));
@@ -145,7 +145,7 @@ impl Watch {
 
 impl Drop for Watch {
     fn drop(&mut self) {
-        self.pace.request_ended();
+        self.pace.watch_ended();
     }
 }
 
