@@ -50,10 +50,10 @@ mod generate;
 mod identity;
 /// The decision log: what stands in it, and what becomes of it.
 mod journal;
-/// Suggestions that can be written: made to the files, and compiled anew.
-mod lawful;
 /// The decision log, to a collector behind TLS.
 mod journal_tls;
+/// Suggestions that can be written: made to the files, and compiled anew.
+mod lawful;
 /// Limits, and clients that run into them beside one that does not.
 mod limits;
 /// Heads of HTTP/2 that do not come, and idle clients of it.
