@@ -16,7 +16,7 @@ use super::terminal::{self, Exit, Format};
 /// Arguments of `callgate diff`.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// A policy tree, a folder of snapshots, or one snapshot
+    /// A policy tree, a folder of snapshots, one snapshot, or the URL of published ones
     #[arg(value_name = "OLD")]
     old: PathBuf,
     /// What is compared with it
@@ -138,10 +138,13 @@ fn one(args: &Args, company: &str, old: &Tree, new: &Tree, outcomes: &mut Outcom
             }
             outcomes.gain |= diff.has_gain();
             outcomes.loss |= diff.has_loss();
+            // At size L either takes its time: only what is asked for is made.
             if text {
                 terminal::say(&changed_text(old, new, &diff));
+                Value::Null
+            } else {
+                changed_json(old, new, &diff)
             }
-            changed_json(old, new, &diff)
         }
         (None, None) => return,
         (gone, come) => {

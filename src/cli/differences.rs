@@ -181,6 +181,7 @@ const fn area(cause: Cause) -> &'static str {
         | Cause::Assignment
         | Cause::UserGroup
         | Cause::UserDepartment
+        | Cause::UserTeam
         | Cause::LedGroup
         | Cause::LedDepartment
         | Cause::UserProject
@@ -192,6 +193,7 @@ const fn area(cause: Cause) -> &'static str {
         | Cause::ObjectDepartment
         | Cause::ObjectProject
         | Cause::OperatorUser
+        | Cause::OperatorTeam
         | Cause::OperatorGroup
         | Cause::OperatorDepartment
         | Cause::ObjectProperty => "objects",
@@ -219,12 +221,14 @@ const fn what(cause: Cause, event: Event) -> &'static str {
         (Cause::User | Cause::Object, _) => "gone",
         (Cause::UserActive, _) => "active",
         (Cause::UserAlias, _) => "aliases",
+        (Cause::UserTeam, _) => "team",
         (Cause::LedGroup, _) => "leads group",
         (Cause::LedDepartment, _) => "leads department",
         (Cause::UserProperty | Cause::ObjectProperty, _) => "property",
         (Cause::UserShift, _) => "shift",
         (Cause::ObjectOwner, _) => "owner",
         (Cause::OperatorUser, _) => "operator",
+        (Cause::OperatorTeam, _) => "operators: team",
         (Cause::OperatorGroup, _) => "operators: group",
         (Cause::OperatorDepartment, _) => "operators: department",
         (Cause::Route, _) => "route",

@@ -14,7 +14,7 @@ use crate::source::{self, Built, Published, Publisher, Tree};
 /// Arguments of `callgate publish`.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// A policy tree, a folder of snapshots, or one snapshot
+    /// A policy tree, a folder of snapshots, one snapshot, or the URL of published ones
     #[arg(value_name = "SOURCE")]
     source: PathBuf,
     /// Where sidecars look: a folder, s3://BUCKET/PREFIX or nats://HOST:PORT/BUCKET

@@ -37,7 +37,7 @@ pub(crate) enum Format {
 /// Arguments of every command that reads a source once.
 #[derive(Debug, clap::Args)]
 pub(crate) struct SourceArgs {
-    /// A policy tree, a folder of snapshots, or one snapshot
+    /// A policy tree, a folder of snapshots, one snapshot, or the URL of published ones
     #[arg(value_name = "SOURCE", default_value = "policies")]
     pub(crate) source: PathBuf,
     /// Only this company

@@ -56,3 +56,9 @@ pub use files::Files;
 pub use read::{Reading, company_files, read_company, read_pack};
 pub use resolved::*;
 pub use said::Said;
+
+/// Whether a user or an object may have this id.
+#[must_use]
+pub fn is_id(text: &str) -> bool {
+    names::id_fault(text).is_none()
+}

@@ -87,7 +87,8 @@ impl<'t> Documents<'t> {
         if self.needs_holders && !world.users.broken {
             self.holders(sink, &roles::required(&roles.items), &all_users);
         }
-        if self.word(sink, "roles_per_user", &["many", "one"]) == Some("one") {
+        let one_role_each = self.word(sink, "roles_per_user", &["many", "one"]) == Some("one");
+        if one_role_each {
             world.one_role_each(&drafts, &all_users);
         }
         let tests_as = subject_types
@@ -99,6 +100,7 @@ impl<'t> Documents<'t> {
             company: self.company.clone(),
             title: self.root.and_then(|fields| fields.title()),
             enhanced: self.word(sink, "security", &["simple", "enhanced"]) == Some("enhanced"),
+            one_role_each,
             subject_types,
             time_zone: world.zone.iana_name().unwrap_or(TIME_ZONE).to_owned(),
             roles: world.read_roles(&roles.items),

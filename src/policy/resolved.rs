@@ -18,6 +18,8 @@ pub struct Policy {
     pub title: Option<String>,
     /// Whether the project wall stands (`security: enhanced`).
     pub enhanced: bool,
+    /// Whether every active user has exactly one own role (`roles_per_user: one`).
+    pub one_role_each: bool,
     /// The AuthZEN subject types that mean a user.
     pub subject_types: Vec<String>,
     /// IANA name of the company's time zone.
@@ -141,6 +143,8 @@ pub struct Role {
     pub title: Option<String>,
     /// Whether it came with the pack.
     pub template: bool,
+    /// Whether some active user must have it for good.
+    pub required: bool,
     /// Whether everybody has it.
     pub implicit: bool,
     /// Whether it is in force only on the user's shift.

@@ -133,6 +133,7 @@ impl<'t> RoleReader<'_, 't> {
             name: name.text.to_owned(),
             title,
             template,
+            required: fields.flag("required"),
             implicit: fields.flag("implicit"),
             only_on_shift,
             extends,

@@ -10,6 +10,7 @@ mod delta;
 mod envelope;
 mod file;
 mod keys;
+mod lawful;
 mod lists;
 mod names;
 pub(crate) mod origins;
@@ -29,6 +30,7 @@ pub use envelope::{Envelope, GENERATION_MAX, OpenError, SealError, Statement, Tr
 pub use file::{FileMap, FormatError, ReadError, Section, VERSION};
 pub use keys::{KeyError, PrivateKey, PublicKey, Signature};
 
+pub(crate) use lawful::{OwnRoles, Refused};
 pub(crate) use names::Kind;
 use origins::Origins;
 pub(crate) use shortcuts::{Shortcuts, Told};

@@ -80,6 +80,8 @@ tables::rows! {
     OriginsRow {
         /// The file of the users.
         users_file: u32,
+        /// 1: every active user has exactly one own role.
+        one_role_each: u32,
     }
 }
 
@@ -89,6 +91,8 @@ pub(crate) const ROLE_TEMPLATE: u32 = 1;
 pub(crate) const ROLE_IMPLICIT: u32 = 2;
 /// The role is in force on the user's shift only.
 pub(crate) const ROLE_ON_SHIFT: u32 = 4;
+/// Some active user must have the role for good.
+pub(crate) const ROLE_REQUIRED: u32 = 8;
 
 pub(crate) const SAID_GRANT: u32 = 0;
 pub(crate) const SAID_DENY: u32 = 1;
@@ -156,7 +160,7 @@ pub(crate) struct Assigned {
 // === impl Snapshot ===
 
 impl Snapshot {
-    fn origin_list(&self, id: u32) -> &[u32] {
+    pub(super) fn origin_list(&self, id: u32) -> &[u32] {
         lists::list(&self.origins.origin_lists, id)
     }
 
@@ -323,7 +327,7 @@ impl Snapshot {
         rows.find(|&id| self.limited(id).is_some_and(|row| row.role == role))
     }
 
-    fn own_roles(&self, user: u32) -> Vec<Assigned> {
+    pub(super) fn own_roles(&self, user: u32) -> Vec<Assigned> {
         let file = self
             .origins
             .origins

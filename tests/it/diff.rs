@@ -153,6 +153,7 @@ fn fits(part: &str, cause: Cause) -> bool {
                 | ObjectDepartment
                 | ObjectProject
                 | OperatorUser
+                | OperatorTeam
                 | OperatorGroup
                 | OperatorDepartment
                 | ObjectProperty
@@ -370,7 +371,7 @@ roles:
                 + "
 departments: [{ department: care }, { department: bank }]
 groups: [{ group: g1, leaders: [ewa] }, { group: g2 }]
-teams: [{ team: t1, users: [olga] }]
+teams: [{ team: t1, users: [olga] }, { team: t2, users: [piotr] }]
 shifts:
   - { shift: late, weekly: [{ days: [mon, tue], from: \"22:00\", to: \"06:00\" }] }
   - { shift: early, weekly: [{ days: [sun], from: \"06:00\", to: \"14:00\" }], off: [2026-12-27] }
@@ -409,7 +410,7 @@ security: enhanced
 subject_types: [user, agent]
 departments: [{ department: care, parent: bank }, { department: bank, leaders: [jan] }]
 groups: [{ group: g1 }, { group: g2 }, { group: g3, roles: [{ role: night, projects: [p1], until: 2030-01-01T00:00:00Z }] }]
-teams: [{ team: t1, users: [piotr] }]
+teams: [{ team: t1, users: [piotr] }, { team: t2, users: [piotr] }]
 shifts:
   - { shift: late, weekly: [{ days: [mon, tue], from: \"22:00\", to: \"06:00\" }] }
   - { shift: early, weekly: [{ days: [sun], from: \"06:00\", to: \"14:00\" }], off: [2026-12-27] }
@@ -431,7 +432,7 @@ lena,,operator,,,,,
     );
     new.write(
         "companies/acme/objects.csv",
-        "type,id,owner,operator_teams\nqueue,in,piotr,t1\nqueue,new,,\n",
+        "type,id,owner,operator_teams\nqueue,in,piotr,t1;t2\nqueue,new,,\n",
     );
     new.write("companies/acme/projects.yaml", "projects: [{ project: p1, members: { users: [piotr] }, objects: { queue: [in] } }, { project: p2 }]\n");
     let (text, _) = ends(&diff(&trees, &[]), 0);
@@ -469,6 +470,8 @@ lena,,operator,,,,,
     + role operator -- 1 user: lena
     ~ group: g1 -> g3 -- 1 user: piotr
     + department bank -- 1 user: piotr
+    - team t1 -- 1 user: olga.nowak
+    + team t1 -- 1 user: piotr
     - leads group g1 -- 1 user: ewa
     + leads department bank -- 1 user: olga.nowak
     - project default -- 1 user: piotr
@@ -483,8 +486,7 @@ lena,,operator,,,,,
     ~ owner: ewa -> piotr -- 1 object: queue:in
     - project default -- 1 object: queue:in
     + project p1 -- 1 object: queue:in
-    - operator olga.nowak -- 1 object: queue:in
-    + operator piotr -- 1 object: queue:in
+    + operators: team t2 -- 1 object: queue:in
 1 company: 1 differ
 "
     );

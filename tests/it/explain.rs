@@ -29,7 +29,7 @@ fn read(files: &Files) -> Policy {
 }
 
 /// The company with its files a member a line, so that lines mean something.
-fn written(company: &Company) -> Files {
+pub(crate) fn written(company: &Company) -> Files {
     let pretty = |(path, text): (String, Vec<u8>)| {
         let text: Value = serde_json::from_slice(&text).unwrap();
         (path, serde_json::to_vec_pretty(&text).unwrap())
@@ -37,7 +37,7 @@ fn written(company: &Company) -> Files {
     company.texts(false).into_iter().map(pretty).collect()
 }
 
-fn member<'c>(change: &'c Change, name: &str) -> &'c str {
+pub(crate) fn member<'c>(change: &'c Change, name: &str) -> &'c str {
     let mut members = change.members.iter();
     match members.find(|(of, _)| *of == name) {
         Some((_, Member::Text(text) | Member::Json(text))) => text,
@@ -45,7 +45,7 @@ fn member<'c>(change: &'c Change, name: &str) -> &'c str {
     }
 }
 
-fn number(change: &Change, name: &str) -> u32 {
+pub(crate) fn number(change: &Change, name: &str) -> u32 {
     let mut members = change.members.iter();
     match members.find(|(of, _)| *of == name) {
         Some((_, Member::Number(number))) => *number,

@@ -161,3 +161,22 @@ fn requests_too_many_on_a_connection_are_refused_and_counted() {
         told.push(client.byte());
     }
 }
+
+#[test]
+fn a_head_too_large_is_answered_and_counted() {
+    let service = Start::limits(|limits| limits.header_bytes_max = 8 << 10).serve();
+    let mut client = hello(&service);
+    let value = "x".repeat(100);
+    let long: Vec<_> = (0..100).map(|_| ("x-long", value.as_str())).collect();
+    let fields = fields("/acme/access/v1/evaluation", &long);
+    let mut head = vec![0];
+    head.extend(u16::try_from(fields.len()).unwrap().to_be_bytes());
+    head.extend([HEADERS, END_STREAM | END_HEADERS, 0, 0, 0, 1]);
+    client.send([head, fields].concat());
+    wait_until("the count", || reached(&service, "header_bytes") == 1);
+    // Its status, in Huffman's code or as it is.
+    let mut told = Vec::new();
+    while !told.ends_with(&[0x83, 0x69, 0x90, 0xff]) && !told.ends_with(b"\x03431") {
+        told.push(client.byte());
+    }
+}

@@ -52,12 +52,16 @@ mod identity;
 mod journal;
 /// The decision log, to a collector behind TLS.
 mod journal_tls;
+/// Suggestions that can be written: made to the files, and compiled anew.
+mod lawful;
 /// Limits, and clients that run into them beside one that does not.
 mod limits;
 /// Heads of HTTP/2 that do not come, and idle clients of it.
 mod limits_http2;
 /// The OpenAPI file against the code.
 mod openapi;
+/// Who operates what, in a diff.
+mod operators;
 /// Where lines stand, beside what decides.
 mod origins;
 /// More than can be answered.

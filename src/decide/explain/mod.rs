@@ -2,9 +2,11 @@
 //!
 //! The rule tells its steps ([`Watch`](super::watch::Watch)); what listens is `listener`, and what it
 //! says of roles, scopes and tests is put together in `lines` and `facts`. `turn` looks for the
-//! smallest changes that would turn the answer, by asking the same rule of suppositions.
+//! smallest changes that would turn the answer, by asking the same rule of suppositions; none that
+//! the policy would refuse (`lawful`).
 
 mod facts;
+mod lawful;
 mod lines;
 mod listener;
 mod observe;

@@ -38,7 +38,7 @@ pub(super) struct Property {
 pub(super) type Offer = Vec<Edit>;
 
 /// Roles that are offered for one permission.
-const ROLES_MAX: usize = 5;
+pub(super) const ROLES_MAX: usize = 5;
 /// Roles for which a new grant is offered.
 const GRANTING_ROLES_MAX: usize = 2;
 /// Roles that are offered for a look over the wall.
@@ -134,7 +134,7 @@ impl Offers<'_> {
         offers
     }
 
-    fn flags(&self, role: u32) -> u32 {
+    pub(super) fn flags(&self, role: u32) -> u32 {
         self.snapshot
             .role_origin(role)
             .map_or(0, |(_, flags)| flags)
@@ -175,22 +175,25 @@ impl Offers<'_> {
 
     /// Roles that would grant the permission, those first that say the least.
     fn roles_granting(&self, permission: u32) -> Vec<u32> {
+        self.narrowest(|role| {
+            let mut said = self.snapshot.said(role, permission).iter();
+            self.flags(role) & ROLE_IMPLICIT == 0 && said.any(|row| row.effect == SAID_GRANT)
+        })
+    }
+
+    /// These roles, those first that say the least.
+    pub(super) fn narrowest(&self, are: impl Fn(u32) -> bool) -> Vec<u32> {
         let snapshot = self.snapshot;
         let width = snapshot.meta().permissions;
-        let roles = 0..snapshot.tables.roles.len() as u32;
-        let grants = |role: &u32| {
-            let mut said = snapshot.said(*role, permission).iter();
-            self.flags(*role) & ROLE_IMPLICIT == 0 && said.any(|row| row.effect == SAID_GRANT)
-        };
-        let mut granting: Vec<(usize, u32)> = roles
-            .filter(grants)
+        let roles = (0..snapshot.tables.roles.len() as u32).filter(|&role| are(role));
+        let mut roles: Vec<(usize, u32)> = roles
             .map(|role| {
                 let cells = (0..width).map(|permission| snapshot.role_cell(role, permission));
                 (cells.filter(|&cell| cell != 0).count(), role)
             })
             .collect();
-        granting.sort_unstable();
-        granting.into_iter().map(|(_, role)| role).collect()
+        roles.sort_unstable();
+        roles.into_iter().map(|(_, role)| role).collect()
     }
 
     /// Where the user would have to be for a scope that is granted.

@@ -1,8 +1,9 @@
 //! The smallest changes that would turn an answer.
 //!
 //! What an obstacle suggests is tried by asking the rule of a supposition. What does not turn the
-//! answer but brings another obstacle is gone on with, up to a few changes together; of what turns
-//! it nothing can be left out: every part of it is tried too.
+//! answer but brings another obstacle is gone on with, up to a few changes together. What the policy
+//! would refuse is tried with what it would accept instead. Of what turns the answer nothing can be
+//! left out: every part of it that would be accepted is tried too.
 
 use std::borrow::Cow;
 
@@ -12,7 +13,7 @@ use super::offer::{Edit, Offer, Offers, Property};
 use super::{Suggestion, text};
 use crate::model::{Properties, Query, Reason, Value};
 use crate::snapshot::tables::{ROOT_ACTION, ROOT_CONTEXT, ROOT_RESOURCE, ROOT_SUBJECT};
-use crate::snapshot::{Change, Kind, Snapshot, Supposition};
+use crate::snapshot::{Change, Kind, Refused, Snapshot, Supposition};
 
 /// Suggestions that are given.
 const SUGGESTIONS_MAX: usize = 10;
@@ -81,7 +82,9 @@ impl Search<'_> {
         for _ in 0..ROUNDS_MAX {
             let mut next = Vec::new();
             for (made, answer) in &kept {
-                self.go_on(made, answer, &mut next);
+                if self.go_on(made, answer, &mut next).is_none() {
+                    break;
+                }
             }
             if !self.found.is_empty() {
                 return;
@@ -92,11 +95,14 @@ impl Search<'_> {
         }
     }
 
-    /// Tries all that the obstacles of an answer suggest.
-    fn go_on(&mut self, made: &Offer, answer: &Answer, next: &mut Vec<(Offer, Answer)>) {
-        let Some(user) = self.snapshot.user(self.user_id) else {
-            return;
-        };
+    /// Tries all that the obstacles of an answer suggest; `None`: enough has been asked.
+    fn go_on(
+        &mut self,
+        made: &Offer,
+        answer: &Answer,
+        next: &mut Vec<(Offer, Answer)>,
+    ) -> Option<()> {
+        let user = self.snapshot.user(self.user_id)?;
         let offers = Offers {
             snapshot: self.snapshot,
             user_id: self.user_id,
@@ -113,21 +119,57 @@ impl Search<'_> {
                 if edits.len() == made.len() || edits.len() > EDITS_MAX {
                     continue;
                 }
-                let Some(then) = self.ask(&edits) else {
-                    return;
-                };
+                let then = self.ask(&edits)?;
                 if then.allows != self.allowed {
-                    self.keep_smallest(&edits);
-                    break;
-                }
-                if then.obstacles != answer.obstacles {
-                    let step = then.reason == answer.reason;
-                    further.push((step, (edits, then)));
+                    let kept = match self.refused(&edits) {
+                        None => {
+                            self.keep_smallest(&edits);
+                            true
+                        }
+                        Some(refused) => {
+                            let tried = offers.accepted(&edits, &refused);
+                            self.keep_first(tried, answer, &mut further)?
+                        }
+                    };
+                    if kept {
+                        break;
+                    }
+                } else if then.obstacles != answer.obstacles {
+                    further.push((edits, then));
                 }
             }
         }
-        further.sort_by_key(|(same, _)| *same);
-        next.extend(further.into_iter().map(|(_, one)| one));
+        further.sort_by_key(|(_, then)| then.reason == answer.reason);
+        next.extend(further);
+        Some(())
+    }
+
+    /// Keeps the first of these edits that the policy would accept and that turn the answer;
+    /// whether there is one.
+    fn keep_first(
+        &mut self,
+        tried: Vec<Offer>,
+        answer: &Answer,
+        further: &mut Vec<(Offer, Answer)>,
+    ) -> Option<bool> {
+        for edits in tried {
+            if edits.len() > EDITS_MAX || self.refused(&edits).is_some() {
+                continue;
+            }
+            let then = self.ask(&edits)?;
+            if then.allows != self.allowed {
+                self.keep_smallest(&edits);
+                return Some(true);
+            }
+            if then.obstacles != answer.obstacles {
+                further.push((edits, then));
+            }
+        }
+        Some(false)
+    }
+
+    fn refused(&self, edits: &Offer) -> Option<Refused> {
+        self.snapshot.refuses(self.user_id, &policy_changes(edits))
     }
 
     /// Keeps the smallest part of these edits that turns the answer.
@@ -139,6 +181,9 @@ impl Search<'_> {
             let chosen = chosen.filter(|(n, _)| part & 1 << n != 0);
             let chosen: Offer = chosen.map(|(_, edit)| edit.clone()).collect();
             if chosen.len() < edits.len() {
+                if self.refused(&chosen).is_some() {
+                    continue;
+                }
                 match self.ask(&chosen) {
                     None => return,
                     Some(answer) if answer.allows == self.allowed => continue,
@@ -163,11 +208,7 @@ impl Search<'_> {
             return None;
         }
         self.asked += 1;
-        let changes = edits.iter().filter_map(|edit| match edit {
-            Edit::Policy(change) => Some(change.clone()),
-            Edit::Property(_) => None,
-        });
-        let changes: Vec<Change> = changes.collect();
+        let changes = policy_changes(edits);
         let supposed = Supposition::new(self.snapshot, self.user_id, &changes)?;
         let sent = edits.iter().filter_map(|edit| match edit {
             Edit::Property(property) => Some(property),
@@ -195,6 +236,15 @@ impl Search<'_> {
             obstacles: observer.finish(),
         })
     }
+}
+
+/// Those of the edits that are changes to the policy.
+fn policy_changes(edits: &Offer) -> Vec<Change> {
+    let changes = edits.iter().filter_map(|edit| match edit {
+        Edit::Policy(change) => Some(change.clone()),
+        Edit::Property(_) => None,
+    });
+    changes.collect()
 }
 
 /// Both, each edit once; of two values for one property the later.

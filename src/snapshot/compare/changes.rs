@@ -172,7 +172,9 @@ fn may(key: &Key<'_>, matters: &Matters<'_>) -> Option<May> {
         Cause::SubjectType
         | Cause::LedGroup
         | Cause::LedDepartment
+        | Cause::UserTeam
         | Cause::OperatorUser
+        | Cause::OperatorTeam
         | Cause::OperatorGroup
         | Cause::OperatorDepartment => Some(more),
         Cause::UserGroup => match (&key.old, &key.new) {
@@ -235,6 +237,7 @@ impl Cause {
                 | Self::ObjectDepartment
                 | Self::ObjectProject
                 | Self::OperatorUser
+                | Self::OperatorTeam
                 | Self::OperatorGroup
                 | Self::OperatorDepartment
                 | Self::ObjectProperty

@@ -6,6 +6,7 @@
 //!
 //! - `matters`: what is worth comparing at all. `rules`: what roles say.
 //! - `catalogue`, `people`, `objects`, `routes`: the causes, each once, with all whom it reaches.
+//!   `operators`, `teams`: who operates objects.
 //! - `effects`: what users gain and lose by roles, all causes together.
 //! - `changes`: causes in the making. `loss`: users and objects that would go.
 
@@ -16,9 +17,11 @@ mod loss;
 mod matters;
 mod numbering;
 mod objects;
+mod operators;
 mod people;
 mod routes;
 mod rules;
+mod teams;
 
 use std::borrow::Cow;
 
@@ -207,6 +210,8 @@ pub enum Cause {
     UserGroup,
     /// A department of users.
     UserDepartment,
+    /// A team of users, which operates objects.
+    UserTeam,
     /// A group that users lead.
     LedGroup,
     /// A department that users lead.
@@ -227,8 +232,10 @@ pub enum Cause {
     ObjectDepartment,
     /// A project of objects.
     ObjectProject,
-    /// A user who operates objects, by name or by a team.
+    /// A user who operates objects, by name.
     OperatorUser,
+    /// A team that operates objects.
+    OperatorTeam,
     /// A group that operates objects.
     OperatorGroup,
     /// A department that operates objects.

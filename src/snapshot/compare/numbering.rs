@@ -64,14 +64,15 @@ pub(super) struct Pair<'s> {
     new_limits: Vec<u32>,
 }
 
-type Find<'f> = &'f dyn Fn(u32) -> Option<u32>;
+/// What the newer snapshot calls a thing of the older one.
+pub(super) type Find<'f> = &'f dyn Fn(u32) -> Option<u32>;
 
 // === impl Numbering ===
 
 impl Numbering {
     /// Numbers `old` and `new` things. A thing of the older snapshot is the first one that a finder
     /// finds and that no other thing is yet.
-    fn new(old: usize, new: usize, finders: &[Find<'_>]) -> Self {
+    pub(super) fn new(old: usize, new: usize, finders: &[Find<'_>]) -> Self {
         let mut of_old = vec![NONE; old];
         let mut in_old = vec![NONE; new];
         for find in finders {

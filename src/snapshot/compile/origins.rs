@@ -7,8 +7,9 @@ use foldhash::fast::FixedState;
 use super::super::lists::Lists;
 use super::super::origins::{
     FileRow, GivenRow, Origins, OriginsRow, PATTERN_ACTION, PATTERN_EVERYTHING, PATTERN_PERMISSION,
-    PATTERN_TYPE, ProjectOriginRow, ROLE_IMPLICIT, ROLE_ON_SHIFT, ROLE_TEMPLATE, RoleOriginRow,
-    RouteOriginRow, SAID_DENY, SAID_GRANT, SAID_NONE, SaidRow, TeamOriginRow, UserOriginRow,
+    PATTERN_TYPE, ProjectOriginRow, ROLE_IMPLICIT, ROLE_ON_SHIFT, ROLE_REQUIRED, ROLE_TEMPLATE,
+    RoleOriginRow, RouteOriginRow, SAID_DENY, SAID_GRANT, SAID_NONE, SaidRow, TeamOriginRow,
+    UserOriginRow,
 };
 use super::super::tables::{NONE, Span};
 use super::Builder;
@@ -151,6 +152,7 @@ impl<'p> Builder<'p> {
         Origins {
             origins: [OriginsRow {
                 users_file: gathered.users_file,
+                one_role_each: u32::from(policy.one_role_each),
             }]
             .into(),
             origin_texts: gathered.texts.into_bytes().into(),
@@ -229,6 +231,9 @@ const fn flags(role: &Role) -> u32 {
     }
     if role.only_on_shift {
         flags |= ROLE_ON_SHIFT;
+    }
+    if role.required {
+        flags |= ROLE_REQUIRED;
     }
     flags
 }
