@@ -169,8 +169,8 @@ fn a_writer_killed_at_any_moment_leaves_the_old_file_or_the_new() {
             .arg("-o")
             .arg(out.path());
         let mut child = command.stdout(Stdio::null()).spawn().unwrap();
-        // Most of the kills fall into the last third, where it writes.
-        std::thread::sleep(takes * (60 + kill * 2) / 100);
+        // A machine that is busy now may be idle then: some kills come before the end in any case.
+        std::thread::sleep(takes * (5 + kill * 3) / 100);
         child.kill().unwrap();
         child.wait().unwrap();
         let found = fs::read(&path).unwrap();
