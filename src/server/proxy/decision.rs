@@ -314,7 +314,7 @@ impl Allowed {
         revision: HeaderValue,
         reason: &'static str,
     ) -> Self {
-        let mut roles = String::new();
+        let mut roles = String::with_capacity(64);
         if let Some(user) = user {
             user.roles(now, |role| {
                 if !roles.is_empty() {

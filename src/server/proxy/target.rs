@@ -54,10 +54,11 @@ pub fn host(authority: &[u8]) -> Result<Cow<'_, str>, ProxyRefused> {
         return Err(ProxyRefused::Userinfo);
     }
     let authority = str::from_utf8(authority).map_err(|_| ProxyRefused::BadHost)?;
+    let at = |byte: u8| authority.bytes().position(|is| is == byte);
     let end = if authority.starts_with('[') {
-        authority.find(']').map_or(0, |at| at + 1)
+        at(b']').map_or(0, |at| at + 1)
     } else {
-        authority.find(':').unwrap_or(authority.len())
+        at(b':').unwrap_or(authority.len())
     };
     let (name, port) = authority.split_at_checked(end).unwrap_or(("", ""));
     let is_port = |port: &str| port.bytes().all(|byte| byte.is_ascii_digit()) && port.len() <= 5;
@@ -70,7 +71,10 @@ pub fn host(authority: &[u8]) -> Result<Cow<'_, str>, ProxyRefused> {
         .and_then(|name| name.strip_suffix(']'))
     {
         Some(address) => address.parse::<std::net::Ipv6Addr>().is_ok(),
-        None => name.len() <= HOST_BYTES_MAX && name.split('.').all(is_label),
+        None => {
+            name.len() <= HOST_BYTES_MAX
+                && name.as_bytes().split(|byte| *byte == b'.').all(is_label)
+        }
     };
     if !is_host {
         return Err(ProxyRefused::BadHost);
@@ -96,9 +100,9 @@ pub fn method(method: &[u8]) -> Result<&str, ProxyRefused> {
         .ok_or(ProxyRefused::BadMethod)
 }
 
-fn is_label(label: &str) -> bool {
-    let is_of_label = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_';
-    !label.is_empty() && label.bytes().all(is_of_label)
+fn is_label(label: &[u8]) -> bool {
+    let is_of_label = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
+    !label.is_empty() && label.iter().all(is_of_label)
 }
 
 /// Why something that does not begin with a slash is no target.
@@ -188,11 +192,13 @@ fn escaped([high, low]: [u8; 2]) -> Result<u8, ProxyRefused> {
 
 /// No segment is empty, but the last, or only dots; white space around them is not seen by some.
 fn check_segments(path: &str) -> Result<(), ProxyRefused> {
-    if path.contains("//") {
+    let bytes = path.as_bytes();
+    if bytes.array_windows().any(|pair| pair == b"//") {
         return Err(ProxyRefused::EmptySegment);
     }
     let dots = |segment: &str| matches!(segment.trim(), "." | "..");
-    if path.split('/').any(dots) {
+    // Most paths have no dot at all.
+    if bytes.contains(&b'.') && path.split('/').any(dots) {
         return Err(ProxyRefused::DotSegment);
     }
     Ok(())
