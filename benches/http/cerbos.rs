@@ -154,15 +154,21 @@ pub(crate) fn allows(answer: &str) -> bool {
 /// Where the path of a check begins.
 pub(crate) const CHECK: &str = "/api/check/resources";
 
-/// Starts Cerbos over the translated policy, on this port, and waits until it answers.
-pub(crate) fn start(policy: &Policy, scratch: &Path, mut command: Command, address: &str) -> Child {
+/// Starts Cerbos over the translated policy, at these addresses for HTTP and gRPC, and waits until
+/// it answers.
+pub(crate) fn start(
+    policy: &Policy,
+    scratch: &Path,
+    mut command: Command,
+    [address, grpc]: [&str; 2],
+) -> Child {
     let policies: PathBuf = scratch.join("cerbos");
     std::fs::create_dir_all(&policies).unwrap();
     for (name, document) in translated(policy) {
         std::fs::write(policies.join(name), document.to_string()).unwrap();
     }
     let settings = json!({
-        "server": { "httpListenAddr": address, "grpcListenAddr": "127.0.0.1:0", "requestLimits": { "maxResourcesPerRequest": 500 } },
+        "server": { "httpListenAddr": address, "grpcListenAddr": grpc, "requestLimits": { "maxResourcesPerRequest": 500 } },
         "storage": { "driver": "disk", "disk": { "directory": policies, "watchForChanges": false } },
         "telemetry": { "disabled": true },
     });
@@ -175,13 +181,13 @@ pub(crate) fn start(policy: &Policy, scratch: &Path, mut command: Command, addre
         .stdout(Stdio::null())
         .stderr(Stdio::inherit())
         .spawn();
-    let child = child.expect("cerbos must be installed: `npm install cerbos`");
+    let mut child = child.expect("cerbos must be installed: `benches/http/install`");
     let began = Instant::now();
     while !is_healthy(address) {
-        assert!(
-            began.elapsed() < Duration::from_secs(60),
-            "cerbos does not start"
-        );
+        if began.elapsed() > Duration::from_secs(60) {
+            child.kill().unwrap();
+            panic!("cerbos does not start");
+        }
         std::thread::sleep(Duration::from_millis(200));
     }
     child

@@ -57,12 +57,12 @@ impl Server {
 
     /// Cerbos over the same policy, translated.
     pub(crate) fn cerbos(policy: &Policy, scratch: &Path) -> Self {
-        // A port that was free a moment ago.
-        let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-        let address = free.local_addr().unwrap().to_string();
-        drop(free);
+        // Ports that were free a moment ago.
+        let free = [(); 2].map(|()| std::net::TcpListener::bind("127.0.0.1:0").unwrap());
+        let [address, grpc] = free.map(|port| port.local_addr().unwrap().to_string());
+        let addresses = [&*address, &*grpc];
         Self {
-            process: super::cerbos::start(policy, scratch, pinned(CERBOS), &address),
+            process: super::cerbos::start(policy, scratch, pinned(CERBOS), addresses),
             address,
             unix: PathBuf::new(),
             admin: None,
