@@ -37,6 +37,8 @@ pub(super) struct Frames {
     announced: usize,
     /// The most that these may be.
     head_max: usize,
+    /// Frames that have begun so far, modulo 2^32.
+    pub(super) begun: u32,
     /// Requests that have begun so far, modulo 2^32.
     pub(super) requests: u32,
     /// Those with a head that is too large, compressed as it is.
@@ -67,6 +69,7 @@ impl Frames {
             stream: 0,
             announced: 0,
             head_max,
+            begun: 0,
             requests: 0,
             too_large: 0,
         }
@@ -116,6 +119,7 @@ impl Frames {
         let [a, b, c, kind, _, stream @ ..] = self.head;
         self.left = usize::from(a) << 16 | usize::from(b) << 8 | usize::from(c);
         self.in_request_head |= kind == HEADERS;
+        self.begun = self.begun.wrapping_add(1);
         let stream = u32::from_be_bytes(stream) & !RESERVED;
         if kind == HEADERS && stream > self.stream {
             self.stream = stream;

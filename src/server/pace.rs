@@ -17,6 +17,11 @@ use super::frames::{Frames, PREFACE, Progress};
 /// How often a worker looks at its connections; times are kept to this.
 pub(super) const TICK: Duration = Duration::from_millis(250);
 
+/// How many frames of HTTP/2 a connection may send before others have their turn. More may come at
+/// once, since what was read must be looked at; hyper itself would go on as long as more comes, and
+/// frames that ask nothing cost their client next to nothing.
+const FRAMES_OF_A_TURN: u32 = 64;
+
 /// What a worker knows of one of its connections.
 #[derive(Default)]
 pub(super) struct Pace {
@@ -30,6 +35,8 @@ pub(super) struct Pace {
     protocol: Cell<Protocol>,
     /// Over HTTP/2, the tick at which something was begun that is not whole.
     half_said: Cell<Option<u32>>,
+    /// Over HTTP/2, frames that were read since its turn began.
+    frames: Cell<u32>,
     /// Over HTTP/2, requests that have begun to come and are not among `open`.
     coming: Cell<u32>,
     /// Whether it was sent away for others to have its place.
@@ -111,6 +118,16 @@ impl Pace {
         }
     }
 
+    /// The connection's turn begins: others have had theirs.
+    pub(super) fn turn_begins(&self) {
+        self.frames.set(0);
+    }
+
+    /// Whether so much was read that it is others' turn.
+    pub(super) fn turn_is_over(&self) -> bool {
+        self.frames.get() >= FRAMES_OF_A_TURN
+    }
+
     /// What a connection begins with is part of its first head, whatever the protocol.
     fn find_protocol(&self, said: usize, bytes: &[u8]) {
         if said == 0 {
@@ -131,12 +148,14 @@ impl Pace {
     }
 
     fn follow(&self, mut frames: Frames, bytes: &[u8]) {
-        let (before, too_large) = (frames.requests, frames.too_large);
+        let (before, too_large, begun) = (frames.requests, frames.too_large, frames.begun);
         match frames.read(bytes) {
             Progress::Whole => self.half_said.set(None),
             Progress::Begun => self.half_said.set(Some(self.terms.now())),
             Progress::Unfinished => {}
         }
+        self.frames
+            .set(self.frames.get() + frames.begun.wrapping_sub(begun));
         self.requests_come(frames.requests.wrapping_sub(before));
         let too_large = frames.too_large.wrapping_sub(too_large);
         add(&self.terms.heads_too_large, too_large);

@@ -1,32 +1,29 @@
 use std::net::TcpStream;
 use std::process::Command;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::MutexGuard;
 use std::time::Duration;
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use crate::fixture::{Tree, users};
-use crate::limits::{p99, wait_until};
+use crate::limits::{p99, undisturbed, wait_until};
 use crate::process::Process;
 use crate::service::Client;
 
 /// How many say nothing.
 const CROWD: usize = 10_000;
 
-/// One crowd at a time: two take more files than a test may open.
-static ALONE: Mutex<()> = Mutex::new(());
-
 /// Connections to a process of its own: each takes a file of both processes.
 struct Crowd {
     process: Process,
     idle: Vec<TcpStream>,
     _tree: Tree,
-    _alone: MutexGuard<'static, ()>,
+    _undisturbed: MutexGuard<'static, ()>,
 }
 
 impl Crowd {
     fn new(flags: &[&str]) -> Self {
-        let alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
+        let undisturbed = undisturbed();
         let limit = getrlimit(Resource::Nofile);
         let (current, maximum) = (limit.maximum, limit.maximum);
         setrlimit(Resource::Nofile, Rlimit { current, maximum }).unwrap();
@@ -40,7 +37,7 @@ impl Crowd {
             process,
             idle: Vec::new(),
             _tree: tree,
-            _alone: alone,
+            _undisturbed: undisturbed,
         }
     }
 
