@@ -314,7 +314,9 @@ impl Client {
             let line = self.line.trim_end();
             if first {
                 assert_eq!(line, "HTTP/1.1 200 OK");
-            } else if let Some(text) = line.strip_prefix("content-length: ") {
+            } else if let Some((name, text)) = line.split_once(": ")
+                && name.eq_ignore_ascii_case("content-length")
+            {
                 length = text.parse().unwrap();
             } else if line.is_empty() {
                 break;
