@@ -78,29 +78,36 @@ impl HandMade {
     }
 
     pub(crate) fn check(&self, query: &Query<'_>) -> bool {
-        self.allows(query).unwrap_or(false)
+        let resource = &query.resource;
+        let owner = || resource.properties.get("owner")?.as_str();
+        self.allows(
+            query.subject.id,
+            query.action.name,
+            resource.kind,
+            resource.id,
+            owner,
+        )
+        .unwrap_or(false)
     }
 
-    fn allows(&self, query: &Query<'_>) -> Option<bool> {
-        let user = *self.users.get(query.subject.id)?;
-        let column = *self
-            .permissions
-            .get(query.resource.kind)?
-            .get(query.action.name)?;
+    pub(crate) fn allows<'a>(
+        &self,
+        subject: &str,
+        action: &str,
+        kind: &str,
+        id: &str,
+        owner: impl FnOnce() -> Option<&'a str>,
+    ) -> Option<bool> {
+        let user = *self.users.get(subject)?;
+        let column = *self.permissions.get(kind)?.get(action)?;
         let scopes = *self.cells.get(user as usize * self.columns + column)?;
-        let object = self
-            .objects
-            .get(query.resource.kind)?
-            .get(query.resource.id);
+        let object = self.objects.get(kind)?.get(id);
         if scopes.contains(Scope::Any) {
             return Some(true);
         }
         let owner = match object {
             Some(owner) => *owner,
-            None => {
-                let named = query.resource.properties.get("owner")?.as_str()?;
-                self.users.get(named).copied()
-            }
+            None => self.users.get(owner()?).copied(),
         }?;
         let group = |user: u32| self.groups.get(user as usize).copied().flatten();
         Some(

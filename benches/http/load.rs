@@ -218,13 +218,32 @@ pub(crate) fn steady(
 
 /// Has the service look at its files, and waits until it has.
 pub(crate) fn reload(server: &Server) {
+    admin(server, "POST /v1/reload");
+}
+
+/// How many checks were answered, and how many of them took the worker more than a millisecond from
+/// the head to the answer, by its own clock.
+pub(crate) fn answered(server: &Server) -> [u64; 2] {
+    let metrics = admin(server, "GET /metrics");
+    let count = |name: &str| -> u64 {
+        let name = format!("callgate_request_duration_seconds_{name}");
+        let line = metrics.lines().find_map(|line| line.strip_prefix(&*name));
+        line.unwrap().trim().parse().unwrap()
+    };
+    let all = count(r#"count{api="evaluation"}"#);
+    [all, all - count(r#"bucket{api="evaluation",le="0.001"}"#)]
+}
+
+/// Asks the listener for operators.
+fn admin(server: &Server, what: &str) -> String {
     let mut stream = TcpStream::connect(server.admin.as_ref().unwrap()).unwrap();
-    let request = "POST /v1/reload HTTP/1.1\r\nHost: pdp\r\nConnection: close\r\n\
-                   Content-Length: 0\r\n\r\n";
+    let request =
+        format!("{what} HTTP/1.1\r\nHost: pdp\r\nConnection: close\r\nContent-Length: 0\r\n\r\n");
     stream.write_all(request.as_bytes()).unwrap();
     let mut answer = String::new();
     stream.read_to_string(&mut answer).unwrap();
     assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+    answer
 }
 
 fn latencies(took: &mut [Duration]) -> [f64; 3] {

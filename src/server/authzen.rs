@@ -154,7 +154,7 @@ async fn on_pool(
 
 /// The request's one look at its company's snapshot, and all that is done with it. `None`: it is
 /// to be answered elsewhere.
-fn evaluate(
+pub(super) fn evaluate(
     desk: &Desk,
     api: Api,
     trail: Option<&Trail>,

@@ -20,10 +20,8 @@ use crate::config::BATCH_ITEMS_MAX;
 use crate::model::Timestamp;
 use crate::telemetry::Api;
 
-/// Items of a batch that a worker answers; larger ones go to the pool.
-const WORKER_ITEMS_MAX: usize = 64;
-
-/// Bytes of a batch that a worker reads; larger ones go to the pool.
+/// Bytes of a batch that a worker reads, which takes it less than a millisecond with all that the
+/// batch may ask in them; larger ones go to the pool.
 const WORKER_BYTES_MAX: usize = 64 << 10;
 
 /// A batch as it came.
@@ -83,7 +81,10 @@ pub(super) async fn evaluations(
         Ok(read) => read,
         Err(answer) => return answer,
     };
-    if !said.as_ref().is_ok_and(|body| is_large(body)) {
+    if !said
+        .as_ref()
+        .is_ok_and(|body| body.len() > WORKER_BYTES_MAX)
+    {
         let desk = worker.desk();
         let here = desk.caught(|| answer(desk, trail.as_ref(), company, &said, Explain::Elsewhere));
         if let Some(answer) = here {
@@ -101,11 +102,6 @@ pub(super) async fn evaluations(
         Some(answered.unwrap_or_else(|| no_explanation(desk).into()))
     };
     worker.pool().ask(question).await
-}
-
-/// Whether a batch is not for a worker.
-fn is_large(body: &[u8]) -> bool {
-    body.len() > WORKER_BYTES_MAX || has_longer_array(body, WORKER_ITEMS_MAX)
 }
 
 /// The request's one look at its company's snapshot, and all that is done with it. `None`: it is
@@ -312,74 +308,6 @@ impl Semantic {
             Self::ExecuteAll => false,
             Self::DenyOnFirstDeny => !allowed,
             Self::PermitOnFirstPermit => allowed,
-        }
-    }
-}
-
-/// Whether an array that is a member of the body has more items than this: found without reading
-/// it, so that a batch is read once, on the thread that answers it. Of what is no JSON it says
-/// something.
-fn has_longer_array(body: &[u8], most: usize) -> bool {
-    let mut items = 0;
-    let (mut depth, mut in_array) = (0_usize, false);
-    let mut rest = body;
-    while let Some((byte, after)) = rest.split_first() {
-        rest = after;
-        match byte {
-            b'"' => rest = after_text(rest),
-            b'{' | b'[' => {
-                depth += 1;
-                if depth == 2 {
-                    (in_array, items) = (*byte == b'[', 1);
-                }
-            }
-            b'}' | b']' => depth = depth.saturating_sub(1),
-            b',' if depth == 2 && in_array => {
-                items += 1;
-                if items > most {
-                    return true;
-                }
-            }
-            _ => {}
-        }
-    }
-    false
-}
-
-/// What comes after a text's end; what a backslash escapes does not end it.
-fn after_text(mut rest: &[u8]) -> &[u8] {
-    // Texts are short: to look for a library's fastest way would cost more than to go on.
-    while let Some(at) = rest.iter().position(|byte| matches!(byte, b'"' | b'\\')) {
-        let escapes = rest.get(at) == Some(&b'\\');
-        rest = rest.get(at + 1 + usize::from(escapes)..).unwrap_or(&[]);
-        if !escapes {
-            return rest;
-        }
-    }
-    &[]
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn arrays_are_counted_without_reading() {
-        for (body, items) in [
-            (r#"{"evaluations":[{},{},{}]}"#, 3),
-            (r#"{"evaluations":[{"a":[1,2,3,4],"b":1},{}]}"#, 2),
-            (r#"{"a":{"b":1,"c":2,"d":3},"evaluations":[{},{}]}"#, 2),
-            (
-                r#"{"a":",,[,","evaluations":["\",,,",{}],"b":[[1,2,3]]}"#,
-                2,
-            ),
-            (r#"{"a":1,"b":2}"#, 0),
-            ("[[,,,", 4),
-            ("\"", 0),
-        ] {
-            let longer = |most| has_longer_array(body.as_bytes(), most);
-            assert!(!longer(items), "{body}");
-            assert!(items < 2 || longer(items - 1), "{body}");
         }
     }
 }

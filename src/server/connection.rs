@@ -59,6 +59,7 @@ where
     let mut connection = pin!(http.serve_connection(stream, service));
     let mut finishing = false;
     poll_fn(|cx| {
+        pace.turn_begins();
         match pace.verdict(cx.waker()) {
             Verdict::Serve => {}
             Verdict::Finish if finishing => {}

@@ -274,11 +274,10 @@ fn not_reached() -> Refusal {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::companies::Companies;
 
     #[test]
     fn a_bug_costs_its_own_request_alone() {
-        let shared = Arc::new(Shared::for_test(Companies::default()));
+        let shared = Arc::new(Shared::embedded(Arc::default(), 1).unwrap());
         let desk = Desk::new(shared, Arc::default(), 0);
         let answer: Answer = desk.caught(|| panic!("a bug, on purpose"));
         assert_eq!((answer.code, desk.metrics().panics()), (Code::Internal, 1));

@@ -112,8 +112,10 @@ async fn shake(
 ) -> Result<(TlsStream<TcpStream>, u64), NoHandshake> {
     // Who says nothing takes no turn.
     stream.readable().await?;
-    let turn = turns.take().ok_or(NoHandshake::TooMany)?;
-    tokio::time::sleep_until(turn).await;
+    let address = stream.peer_addr().ok().map(|address| address.ip());
+    let turn = turns.take(address).ok_or(NoHandshake::TooMany)?;
+    tokio::time::sleep_until(turn.at).await;
+    drop(turn);
     let generation = access.generation();
     let config = access.tls(listener);
     let config = config.ok_or_else(|| io::Error::from(io::ErrorKind::Unsupported))?;

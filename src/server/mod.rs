@@ -20,6 +20,7 @@ mod connection;
 mod desk;
 mod discovery;
 mod door;
+mod embedded;
 mod evaluation;
 mod expect;
 pub mod explanation;
@@ -57,6 +58,7 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::spawn_local;
 
 pub use admin::{ADMIN_INTERFACES, AdminInterface};
+pub use embedded::Embedded;
 pub use json::NESTING_MAX;
 pub use listener::Listener;
 pub use page::PAGE_RESULTS;
@@ -218,25 +220,27 @@ impl Server {
     }
 }
 
-#[cfg(test)]
+// === impl Shared ===
+
 impl Shared {
-    fn for_test(companies: Companies) -> Self {
-        let metrics = Arc::new(Metrics::new(1, 1, []));
-        Self {
-            companies: Arc::new(companies),
+    /// For so many threads that answer where they are asked, by the default settings.
+    fn embedded(companies: Arc<Companies>, threads: usize) -> io::Result<Self> {
+        let limits = Limits::default();
+        Ok(Self {
+            companies,
             default_company: None,
             access: None,
             public_url: None,
             gate: proxy::gate::Gate::new(Proxy::default(), Arc::new(Identities::default())),
-            page_key: page::Key::random().unwrap(),
+            page_key: page::Key::random()?,
             journal: None,
             spans: None,
-            metrics,
+            metrics: Arc::new(Metrics::new(threads, threads, [])),
             readiness: Arc::default(),
             freshness: Freshness::default(),
             shadow: None,
-            room: room::Room::new(Limits::default().connections_max),
-            limits: Limits::default(),
-        }
+            room: room::Room::new(limits.connections_max),
+            limits,
+        })
     }
 }

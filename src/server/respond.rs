@@ -283,6 +283,11 @@ impl Answer {
         self.rpc.map(|rpc| (rpc, self.body.clone()))
     }
 
+    /// The body alone.
+    pub(super) fn into_body(self) -> Bytes {
+        self.body
+    }
+
     /// The answer as HTTP.
     pub(super) fn into_response(self, request_id: HeaderValue) -> Response<AnswerBody> {
         let is_json = !self.body.is_empty();

@@ -1,5 +1,6 @@
 //! A connection's bytes, and what they tell of its client's pace.
 
+use std::future::Future;
 use std::io;
 use std::pin::Pin;
 use std::rc::Rc;
@@ -94,12 +95,26 @@ impl Paced {
     }
 }
 
+/// Not now, but again once all others have had their turn that are ready for it, or whom the
+/// operating system says to be.
+fn after_others<T>(cx: &mut Context<'_>) -> Poll<T> {
+    // To be woken from here would bring us back before anybody asks the operating system.
+    let woken = std::pin::pin!(tokio::task::yield_now()).poll(cx);
+    if woken.is_ready() {
+        cx.waker().wake_by_ref();
+    }
+    Poll::Pending
+}
+
 impl AsyncRead for Paced {
     fn poll_read(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
+        if self.pace.turn_is_over() {
+            return after_others(cx);
+        }
         let before = buf.filled().len();
         let polled = self.stream.either().poll_read(cx, buf);
         if let Some(read) = buf.filled().get(before..).filter(|read| !read.is_empty()) {

@@ -3,15 +3,20 @@
 //! Who has just changed a right asks with the number that the change was given, and so reads its
 //! own write. Requests that name none pay for one look at their body's bytes.
 
+use std::sync::LazyLock;
 use std::time::Duration;
 
+use memchr::memmem::Finder;
 use serde_json::Value;
 use tokio::time::{Instant, sleep};
 
 use super::worker::Worker;
 
 /// What a body holds that names a generation.
-const NAME: &[u8] = b"\"min_generation\"";
+static NAME: LazyLock<Finder<'_>> = LazyLock::new(|| Finder::new(b"\"min_generation\""));
+
+/// What it may hold instead: letters that are written by their numbers.
+static ESCAPED: LazyLock<Finder<'_>> = LazyLock::new(|| Finder::new(br"\u00"));
 
 /// How often is looked whether the generation is reached.
 const LOOK: Duration = Duration::from_millis(5);
@@ -19,7 +24,7 @@ const LOOK: Duration = Duration::from_millis(5);
 /// Waits until what decides for the company has reached the generations that the body names, or
 /// for as long as is set. Whether they were reached is found out where the request is answered.
 pub(super) async fn for_generation(worker: &Worker, company: Option<&str>, body: &[u8]) {
-    if memchr::memmem::find(body, NAME).is_none() {
+    if NAME.find(body).is_none() && ESCAPED.find(body).is_none() {
         return;
     }
     let Some(least) = named(body) else {

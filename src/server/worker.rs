@@ -168,6 +168,7 @@ impl Worker {
         metrics.limits_reached(Limit::HeaderTime, ticked.heads);
         metrics.limits_reached(Limit::IdleTime, ticked.idle);
         metrics.limits_reached(Limit::Streams, ticked.streams);
+        metrics.limits_reached(Limit::HeaderBytes, ticked.heads_too_large);
         self.make_room();
     }
 

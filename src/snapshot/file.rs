@@ -17,12 +17,10 @@
 //! policy's files alone; what its first digest covers, of the policy alone.
 
 use std::io::{self, Read};
-use std::sync::Arc;
-
-use zerocopy::{FromBytes, Immutable, IntoBytes};
 
 use super::Snapshot;
 use super::origins::Origins;
+use super::reader::Reader;
 use super::tables::Tables;
 
 #[cfg(target_endian = "big")]
@@ -76,20 +74,20 @@ pub enum ReadError {
     Format(#[from] FormatError),
 }
 
-const MAGIC: &[u8; 8] = b"CALLGATE";
+pub(super) const MAGIC: &[u8; 8] = b"CALLGATE";
 /// The version of the format.
 pub const VERSION: u32 = 4;
-const HEAP: u32 = 1;
-const HEADER_BYTES: usize = 80;
-const ENTRY_BYTES: usize = 56;
+pub(super) const HEAP: u32 = 1;
+pub(super) const HEADER_BYTES: usize = 80;
+pub(super) const ENTRY_BYTES: usize = 56;
 
 /// A line of the table of sections.
-struct Entry {
-    number: u32,
-    row_bytes: u32,
-    offset: u64,
-    length: u64,
-    digest: blake3::Hash,
+pub(super) struct Entry {
+    pub(super) number: u32,
+    pub(super) row_bytes: u32,
+    pub(super) offset: u64,
+    pub(super) length: u64,
+    pub(super) digest: blake3::Hash,
 }
 
 /// The table of sections in the making, and its two digests.
@@ -327,140 +325,7 @@ impl FileMap {
     }
 }
 
-/// Reads the sections of a file in their order, each checked against its digest.
-pub(super) struct Reader<'r> {
-    from: &'r mut dyn Read,
-    entries: std::vec::IntoIter<Entry>,
-    content: blake3::Hash,
-    whole: blake3::Hash,
-}
-
-// === impl Reader ===
-
-impl<'r> Reader<'r> {
-    /// Reads the header and the table of sections. What the table says is right, but for the
-    /// digests of the sections, which have not been read.
-    fn open(from: &'r mut dyn Read, length: u64) -> Result<Self, ReadError> {
-        let mut header = [0; HEADER_BYTES];
-        let there = usize::try_from(length).unwrap_or(usize::MAX);
-        let (header, _) = header.split_at_mut(HEADER_BYTES.min(there));
-        from.read_exact(header).map_err(cut)?;
-        let rest = header
-            .strip_prefix(MAGIC)
-            .ok_or(FormatError::NotASnapshot)?;
-        let (version, rest) = u32_of(rest)?;
-        if version != VERSION {
-            return Err(FormatError::Version(version).into());
-        }
-        let (count, rest) = u32_of(rest)?;
-        let (content, rest) = digest_of(rest)?;
-        let (whole, _) = digest_of(rest)?;
-        let table_bytes = u64::from(count) * ENTRY_BYTES as u64;
-        if table_bytes > length.saturating_sub(HEADER_BYTES as u64) {
-            return Err(FormatError::Truncated.into());
-        }
-        let mut table = vec![0; count as usize * ENTRY_BYTES];
-        from.read_exact(&mut table).map_err(cut)?;
-        if blake3::hash(&table) != whole {
-            return Err(FormatError::Damaged(0).into());
-        }
-        Ok(Self {
-            from,
-            entries: entries(&table, length)?.into_iter(),
-            content: checked_content(&table, content)?,
-            whole,
-        })
-    }
-
-    /// The next section, which must be the heap of texts.
-    fn heap(&mut self) -> Result<Arc<str>, ReadError> {
-        let entry = self.next(HEAP)?;
-        let mut bytes = vec![0; entry.length as usize];
-        self.fill(&entry, &mut bytes)?;
-        let heap = std::str::from_utf8(&bytes).map_err(|_| FormatError::Incomplete)?;
-        Ok(heap.into())
-    }
-
-    /// The next section, which must be the one of this number.
-    pub(super) fn rows<T>(&mut self, number: u32) -> Result<Arc<[T]>, ReadError>
-    where
-        T: FromBytes + IntoBytes + Immutable + Clone,
-    {
-        let entry = self.next(number)?;
-        let count = entry.length as usize / size_of::<T>();
-        // A row is written where it stays: nothing is copied, and nothing is held twice.
-        let zero = T::new_zeroed();
-        let mut rows: Arc<[T]> = std::iter::repeat_n(zero, count).collect();
-        let memory = Arc::get_mut(&mut rows).ok_or(FormatError::Incomplete)?;
-        self.fill(&entry, memory.as_mut_bytes())?;
-        Ok(rows)
-    }
-
-    /// The digests of what was read: of all that decides, and of all.
-    fn finish(self) -> Result<(blake3::Hash, blake3::Hash), FormatError> {
-        match self.entries.as_slice() {
-            [] => Ok((self.content, self.whole)),
-            _ => Err(FormatError::Incomplete),
-        }
-    }
-
-    fn next(&mut self, number: u32) -> Result<Entry, FormatError> {
-        let entry = self.entries.next();
-        let entry = entry.filter(|entry| entry.number == number);
-        entry.ok_or(FormatError::Incomplete)
-    }
-
-    fn fill(&mut self, entry: &Entry, bytes: &mut [u8]) -> Result<(), ReadError> {
-        self.from.read_exact(bytes).map_err(cut)?;
-        if blake3::hash(bytes) != entry.digest {
-            return Err(FormatError::Damaged(entry.number).into());
-        }
-        Ok(())
-    }
-}
-
-/// The lines of a table of sections: these sections and no others, of whole rows, end to end to
-/// the end of the file.
-fn entries(table: &[u8], length: u64) -> Result<Vec<Entry>, FormatError> {
-    let known = std::iter::once(&(HEAP, 1));
-    let known = known.chain(Tables::SHAPE).chain(Origins::SHAPE);
-    let mut entries = Vec::with_capacity(table.len() / ENTRY_BYTES);
-    let mut offset = (HEADER_BYTES + table.len()) as u64;
-    for line in table.chunks_exact(ENTRY_BYTES) {
-        let entry = entry(line)?;
-        let end = offset.checked_add(entry.length);
-        let end = end.filter(|end| entry.offset == offset && *end <= length);
-        offset = end.ok_or(FormatError::Truncated)?;
-        entries.push(entry);
-    }
-    if offset != length {
-        return Err(FormatError::Truncated);
-    }
-    let are = entries
-        .iter()
-        .map(|entry| (entry.number, entry.row_bytes as usize));
-    let whole_rows = |entry: &Entry| {
-        entry
-            .length
-            .is_multiple_of(u64::from(entry.row_bytes.max(1)))
-    };
-    if are.eq(known.copied()) && entries.iter().all(whole_rows) {
-        Ok(entries)
-    } else {
-        Err(FormatError::Incomplete)
-    }
-}
-
-/// The digest of the lines that decide, if it is the one that the header tells.
-fn checked_content(table: &[u8], told: blake3::Hash) -> Result<blake3::Hash, FormatError> {
-    let deciding = (1 + Tables::SHAPE.len()) * ENTRY_BYTES;
-    let content = blake3::hash(table.get(..deciding).ok_or(FormatError::Incomplete)?);
-    (content == told)
-        .then_some(content)
-        .ok_or(FormatError::Incomplete)
-}
-
-fn entry(line: &[u8]) -> Result<Entry, FormatError> {
+pub(super) fn entry(line: &[u8]) -> Result<Entry, FormatError> {
     let (number, rest) = u32_of(line)?;
     let (row_bytes, rest) = u32_of(rest)?;
     let (offset, rest) = u64_of(rest)?;
@@ -475,7 +340,7 @@ fn entry(line: &[u8]) -> Result<Entry, FormatError> {
     })
 }
 
-fn u32_of(bytes: &[u8]) -> Result<(u32, &[u8]), FormatError> {
+pub(super) fn u32_of(bytes: &[u8]) -> Result<(u32, &[u8]), FormatError> {
     let (number, rest) = bytes.split_first_chunk().ok_or(FormatError::Truncated)?;
     Ok((u32::from_le_bytes(*number), rest))
 }
@@ -485,15 +350,7 @@ fn u64_of(bytes: &[u8]) -> Result<(u64, &[u8]), FormatError> {
     Ok((u64::from_le_bytes(*number), rest))
 }
 
-fn digest_of(bytes: &[u8]) -> Result<(blake3::Hash, &[u8]), FormatError> {
+pub(super) fn digest_of(bytes: &[u8]) -> Result<(blake3::Hash, &[u8]), FormatError> {
     let (digest, rest) = bytes.split_first_chunk().ok_or(FormatError::Truncated)?;
     Ok((blake3::Hash::from_bytes(*digest), rest))
-}
-
-/// What is shorter than it was when it was measured was cut.
-fn cut(error: io::Error) -> ReadError {
-    match error.kind() {
-        io::ErrorKind::UnexpectedEof => FormatError::Truncated.into(),
-        _ => ReadError::Io(error),
-    }
 }

@@ -493,7 +493,7 @@ macro_rules! tables {
 
             /// Reads the tables, in the order of numbers.
             pub(in crate::snapshot) fn read(
-                from: &mut crate::snapshot::file::Reader<'_>,
+                from: &mut crate::snapshot::reader::Reader<'_>,
             ) -> Result<Self, crate::snapshot::file::ReadError> {
                 Ok(Self { $($name: from.rows($number)?,)* })
             }

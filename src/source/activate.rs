@@ -354,8 +354,7 @@ impl Activator {
             "activated"
         );
         let new = Arc::new(snapshot);
-        if let Some(old) = self.companies.publish(Arc::clone(&new)) {
-            self.janitor.tell_and_free(old, new);
-        }
+        let old = self.companies.publish(Arc::clone(&new));
+        self.janitor.tell_and_free(old, new);
     }
 }

@@ -6,6 +6,7 @@ use std::io::{self, BufReader, Read};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::thread;
 
 use crate::decide::FailedTest;
 use crate::policy::{self, Diagnostic, Diagnostics, Place, Policy, Severity};
@@ -61,34 +62,58 @@ pub struct Refusal {
 /// # Errors
 /// Whatever is wrong with the candidate.
 pub fn build(company: &str, candidate: Candidate) -> Result<Built, Refusal> {
-    build_trusted(company, candidate, &Trust::default())
+    caught(|| make(company, candidate, &Trust::default()))
 }
 
 /// As [`build`], of what a trusted key signed alone.
+///
+/// It is made on a thread that ends with it: the memory that reading and compiling take, which is
+/// a few times the snapshot's, is then nobody's, and can be given back.
 pub(crate) fn build_trusted(
     company: &str,
     candidate: Candidate,
     trust: &Trust,
 ) -> Result<Built, Refusal> {
-    let built = catch_unwind(AssertUnwindSafe(|| match candidate {
+    let make = || caught(|| make(company, candidate, trust));
+    thread::scope(|scope| {
+        let name = "callgate-compile".to_owned();
+        match thread::Builder::new().name(name).spawn_scoped(scope, make) {
+            Ok(thread) => thread.join().unwrap_or_else(|_| Err(bug("no message"))),
+            Err(error) => {
+                let message = format!("the system gives no thread to compile on: {error}");
+                Err(Refusal::new(Outcome::Unreadable, message))
+            }
+        }
+    })
+}
+
+fn make(company: &str, candidate: Candidate, trust: &Trust) -> Result<Built, Refusal> {
+    match candidate {
         Candidate::Policies(_) if trust.demands() => Err(unsigned_policies()),
         Candidate::Policies(files) => from_policies(company, &files),
         Candidate::Snapshot(bytes) => {
             from_snapshot(company, &mut &*bytes, bytes.len() as u64, trust)
         }
         Candidate::File(path) => from_file(company, &path, trust),
-    }));
-    built.unwrap_or_else(|panic| {
+    }
+}
+
+/// What `make` returns, or that it met a bug.
+fn caught(make: impl FnOnce() -> Result<Built, Refusal>) -> Result<Built, Refusal> {
+    catch_unwind(AssertUnwindSafe(make)).unwrap_or_else(|panic| {
         let said = panic
             .downcast_ref::<String>()
             .map(String::as_str)
             .or_else(|| panic.downcast_ref::<&str>().copied());
-        let said = said.unwrap_or("no message");
-        Err(Refusal::new(
-            Outcome::Internal,
-            format!("callgate failed on this policy, which is a bug in callgate: {said}"),
-        ))
+        Err(bug(said.unwrap_or("no message")))
     })
+}
+
+fn bug(said: &str) -> Refusal {
+    Refusal::new(
+        Outcome::Internal,
+        format!("callgate failed on this policy, which is a bug in callgate: {said}"),
+    )
 }
 
 /// What the failed tests show, a line each.

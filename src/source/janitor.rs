@@ -1,15 +1,16 @@
-//! The janitor: a thread that frees snapshots which decide no more, and tells what their going
-//! changed.
+//! The janitor: a thread that frees snapshots which decide no more, tells what their going
+//! changed, and has the memory given back that making the new ones took.
 //!
 //! Freeing a large snapshot takes longer than many decisions, and so no request must be the last
 //! to hold one. Comparing two of them takes longer than activating the newer: nobody waits for it.
 
 use std::collections::BTreeSet;
+use std::hint::black_box;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::snapshot::Snapshot;
 use crate::snapshot::compare::{Diff, Effect};
@@ -17,15 +18,25 @@ use crate::snapshot::compare::{Diff, Effect};
 /// How often it looks whether the last request has let go.
 const LOOK: Duration = Duration::from_millis(100);
 
+/// How often it has memory given back after a job, and for how long: the allocator keeps what is
+/// free for a second, and gives it back when the next large block goes.
+const SWEEP: Duration = Duration::from_millis(1_500);
+const SWEEPS: Duration = Duration::from_secs(10);
+
+/// A block that the allocator does not keep among its small ones.
+const LARGE: usize = 1 << 20;
+
 /// The way to the janitor, who goes when this is gone.
 pub(crate) struct Janitor {
     /// None: the system gave no thread.
     jobs: Option<Sender<Job>>,
 }
 
-/// A snapshot that decides no more, and the one that does instead.
+/// What is left to do after an activation or a removal.
 struct Job {
-    old: Arc<Snapshot>,
+    /// The snapshot that decides no more, if there was one.
+    old: Option<Arc<Snapshot>>,
+    /// The one that does instead.
     new: Option<Arc<Snapshot>>,
 }
 
@@ -46,13 +57,11 @@ impl Janitor {
 
     /// Frees the snapshot once no request holds it.
     pub(crate) fn free(&self, old: Option<Arc<Snapshot>>) {
-        if let Some(old) = old {
-            self.give(Job { old, new: None });
-        }
+        self.give(Job { old, new: None });
     }
 
     /// Tells what is otherwise with the new one, and frees the old one once no request holds it.
-    pub(crate) fn tell_and_free(&self, old: Arc<Snapshot>, new: Arc<Snapshot>) {
+    pub(crate) fn tell_and_free(&self, old: Option<Arc<Snapshot>>, new: Arc<Snapshot>) {
         let new = Some(new);
         self.give(Job { old, new });
     }
@@ -67,18 +76,25 @@ impl Janitor {
 
 fn work(jobs: &Receiver<Job>) {
     let mut held: Vec<Arc<Snapshot>> = Vec::new();
+    let mut last_job: Option<Instant> = None;
     loop {
-        let job = match held.is_empty() {
-            true => jobs.recv().map_err(|_| RecvTimeoutError::Disconnected),
-            false => jobs.recv_timeout(LOOK),
+        let job = match (held.is_empty(), last_job) {
+            (false, _) => jobs.recv_timeout(LOOK),
+            (true, Some(_)) => jobs.recv_timeout(SWEEP),
+            (true, None) => jobs.recv().map_err(|_| RecvTimeoutError::Disconnected),
         };
         match job {
             Ok(Job { old, new }) => {
-                if let Some(new) = new {
+                if let (Some(old), Some(new)) = (&old, &new) {
                     // What is told is worth less than that snapshots are freed.
-                    let _ = catch_unwind(AssertUnwindSafe(|| tell(&old, &new)));
+                    let _ = catch_unwind(AssertUnwindSafe(|| tell(old, new)));
                 }
-                held.push(old);
+                held.extend(old);
+                last_job = Some(Instant::now());
+            }
+            Err(RecvTimeoutError::Timeout) if held.is_empty() => {
+                drop(black_box(Vec::<u8>::with_capacity(LARGE)));
+                last_job = last_job.filter(|last| last.elapsed() < SWEEPS);
             }
             Err(RecvTimeoutError::Timeout) => {}
             Err(RecvTimeoutError::Disconnected) => return,

@@ -5,14 +5,22 @@ use std::io::{IsTerminal, stderr};
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::filter::ParseError;
 
+/// What warns of clients that do what they should not: anybody could fill the log with that. It is
+/// logged where the filter names it.
+const CLIENTS: &str = "h2";
+
 /// Sends what is logged to the standard error stream: JSON objects or text, which is coloured on a
 /// terminal. A second call changes nothing.
 ///
 /// # Errors
 /// A filter that cannot be read.
 pub fn init(json: bool, filter: &str) -> Result<(), ParseError> {
+    let mut told = EnvFilter::builder().parse(filter)?;
+    if !filter.contains(CLIENTS) {
+        told = told.add_directive(format!("{CLIENTS}=error").parse()?);
+    }
     let lines = tracing_subscriber::fmt()
-        .with_env_filter(EnvFilter::builder().parse(filter)?)
+        .with_env_filter(told)
         .with_writer(stderr)
         .with_target(false)
         .with_ansi(stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none());

@@ -1,6 +1,12 @@
+use std::io::{Read, Write};
+use std::net::TcpStream;
+use std::process::{Command, Stdio};
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
-use crate::limits::{one_worker, reached, wait_until};
+use crate::fixture::Tree;
+use crate::limits::{one_worker, quantile, reached, undisturbed, wait_until};
+use crate::process::Process;
 use crate::service::{Client, Service, Start};
 
 /// What a client of HTTP/2 begins with: the preface, and settings that set nothing.
@@ -160,4 +166,96 @@ fn requests_too_many_on_a_connection_are_refused_and_counted() {
     while !told.ends_with(&refused) {
         told.push(client.byte());
     }
+}
+
+#[test]
+fn a_head_too_large_is_answered_and_counted() {
+    let service = Start::limits(|limits| limits.header_bytes_max = 8 << 10).serve();
+    let mut client = hello(&service);
+    let value = "x".repeat(100);
+    let long: Vec<_> = (0..100).map(|_| ("x-long", value.as_str())).collect();
+    let fields = fields("/acme/access/v1/evaluation", &long);
+    let mut head = vec![0];
+    head.extend(u16::try_from(fields.len()).unwrap().to_be_bytes());
+    head.extend([HEADERS, END_STREAM | END_HEADERS, 0, 0, 0, 1]);
+    client.send([head, fields].concat());
+    wait_until("the count", || reached(&service, "header_bytes") == 1);
+    // Its status, in Huffman's code or as it is.
+    let mut told = Vec::new();
+    while !told.ends_with(&[0x83, 0x69, 0x90, 0xff]) && !told.ends_with(b"\x03431") {
+        told.push(client.byte());
+    }
+}
+
+/// Sends this over and over, and throws away what comes, until it is told to stop.
+fn flood(address: &str, frames: &[u8], stop: &AtomicBool) {
+    let mut stream = TcpStream::connect(address).unwrap();
+    let mut reads = stream.try_clone().unwrap();
+    std::thread::scope(|scope| {
+        scope.spawn(move || while reads.read(&mut [0; 1 << 16]).is_ok_and(|read| read > 0) {});
+        stream.write_all(HELLO).unwrap();
+        while !stop.load(Relaxed) {
+            stream.write_all(frames).unwrap();
+        }
+        stream.shutdown(std::net::Shutdown::Both).unwrap();
+    });
+}
+
+#[test]
+fn frames_that_ask_nothing_take_no_more_than_their_turn() {
+    let _undisturbed = undisturbed();
+    let service = one_worker(Start::new());
+    let mut client = service.connect();
+    quantile(&mut client, 500, 0.5);
+    let median = |client: &mut Client| quantile(client, 300, 0.5);
+    let alone = (0..3).map(|_| median(&mut client)).min().unwrap();
+    let ping = [frame(8, PING, 0, 0), vec![0; 8]].concat();
+    let window_update = [frame(4, 8, 0, 0), vec![0, 0, 0, 1]].concat();
+    for flooding in [ping, window_update] {
+        let stop = AtomicBool::new(false);
+        let beside = std::thread::scope(|scope| {
+            scope.spawn(|| flood(&service.address, &flooding.repeat(500), &stop));
+            std::thread::sleep(Duration::from_millis(100));
+            let beside = (0..3).map(|_| median(&mut client)).min();
+            stop.store(true, Relaxed);
+            beside.unwrap()
+        });
+        // A turn of a debug build is long. Without turns it was hundreds of times as long.
+        assert!(beside < alone * 30, "alone {alone:?}, beside it {beside:?}");
+    }
+}
+
+#[test]
+fn clients_that_do_what_they_should_not_fill_no_log() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("log");
+    let tree = Tree::new();
+    let mut command = Command::new(env!("CARGO_BIN_EXE_callgate"));
+    command
+        .arg("serve")
+        .arg(tree.path())
+        .args(["--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0"])
+        .env_clear()
+        .stderr(Stdio::from(std::fs::File::create(&path).unwrap()));
+    let mut process = Process::spawn(command);
+    assert_eq!(process.line(), "ready: acme");
+    // Requests that are taken back at once, as in CVE-2023-44487.
+    let fields = fields("/acme/access/v1/evaluation", &[]);
+    let mut client = Client::connect(&process.address);
+    client.send(HELLO);
+    let taken_back = (1..=99).step_by(2).flat_map(|stream| {
+        let head = frame(fields.len(), HEADERS, END_STREAM | END_HEADERS, stream);
+        [
+            head,
+            fields.clone(),
+            frame(4, 3, 0, stream),
+            vec![0, 0, 0, 8],
+        ]
+        .concat()
+    });
+    client.send(taken_back.collect::<Vec<_>>());
+    while client.try_byte().is_some() {}
+    let log = std::fs::read_to_string(&path).unwrap();
+    let lines: Vec<_> = log.lines().filter(|line| !line.contains("INFO")).collect();
+    assert!(lines.is_empty(), "{lines:#?}");
 }

@@ -2,7 +2,8 @@ use std::io::{BufRead, BufReader};
 use std::net::{TcpListener, TcpStream};
 use std::os::fd::OwnedFd;
 use std::os::unix::net::{UnixDatagram, UnixListener, UnixStream};
-use std::process::{Command, Stdio};
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
@@ -76,6 +77,41 @@ fn a_process_takes_over_the_socket_without_a_request_lost() {
     });
 }
 
+/// Whoever holds the sockets, and starts callgate again and again; at the end of the test both end.
+struct Manager {
+    child: Child,
+    stop: PathBuf,
+    /// The callgate that runs.
+    process: String,
+}
+
+impl Manager {
+    fn terminate(&self) {
+        let sent = Command::new("kill").args(["-TERM", &self.process]).status();
+        assert!(sent.unwrap().success());
+    }
+}
+
+impl Drop for Manager {
+    fn drop(&mut self) {
+        if matches!(self.child.try_wait(), Ok(None)) {
+            let _ = std::fs::write(&self.stop, "");
+            let _ = Command::new("kill").args(["-KILL", &self.process]).status();
+            let _ = self.child.wait();
+        }
+    }
+}
+
+/// A process that ends with its test.
+struct Killed(Child);
+
+impl Drop for Killed {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
 /// Clients that ask all the time, while something happens; returns how many were answered, and a
 /// request that was not is a failure.
 fn beside_clients(address: &str, happens: impl FnOnce(&dyn Fn() -> usize)) {
@@ -126,16 +162,17 @@ fn systemd_hands_its_sockets_over_and_restarts_lose_no_request() {
         let found = lines.find_map(|line| line.strip_prefix(beginning).map(str::to_owned));
         found.unwrap_or_else(|| panic!("it never said `{beginning}`"))
     };
-    let terminate = |process: &str| {
-        let sent = Command::new("kill").args(["-TERM", process]).status();
-        assert!(sent.unwrap().success());
-    };
     let deadline = Instant::now() + Duration::from_secs(10);
     while TcpStream::connect(&address).is_err() {
         assert!(Instant::now() < deadline, "nothing listens");
         std::thread::sleep(Duration::from_millis(20));
     }
-    let mut process = line("started ");
+    let process = line("started ");
+    let mut manager = Manager {
+        child,
+        stop,
+        process,
+    };
     assert_eq!(line("listening on "), format!("http://{address}"));
     assert_eq!(line("listening on "), format!("unix:{}", unix.display()));
     line("ready: acme");
@@ -143,8 +180,8 @@ fn systemd_hands_its_sockets_over_and_restarts_lose_no_request() {
     assert_eq!(Client::over(stream).ask(check("acme", CHECK)).status, 200);
     beside_clients(&address, |answered| {
         for _ in 0..3 {
-            terminate(&process);
-            process = line("started ");
+            manager.terminate();
+            manager.process = line("started ");
             line("ready: acme");
             let (before, deadline) = (answered(), Instant::now() + Duration::from_secs(10));
             while answered() < before + 100 {
@@ -153,9 +190,9 @@ fn systemd_hands_its_sockets_over_and_restarts_lose_no_request() {
             }
         }
     });
-    std::fs::write(&stop, "").unwrap();
-    terminate(&process);
-    assert!(child.wait().unwrap().success());
+    std::fs::write(&manager.stop, "").unwrap();
+    manager.terminate();
+    assert!(manager.child.wait().unwrap().success());
 }
 
 #[test]
@@ -168,7 +205,7 @@ fn a_restart_loses_no_connection_that_waits_in_the_socket() {
         let socket = OwnedFd::from(listener.try_clone().unwrap());
         let mut command = over(&tree, socket, &[]);
         command.stdout(Stdio::null());
-        command.spawn().unwrap()
+        Killed(command.spawn().unwrap())
     };
     let ask = || {
         let stream = UnixStream::connect(&path).unwrap();
@@ -180,18 +217,15 @@ fn a_restart_loses_no_connection_that_waits_in_the_socket() {
     };
     let mut old = start();
     assert_eq!(ask(), 200, "it waits for the companies");
-    let pid = old.id().to_string();
+    let pid = old.0.id().to_string();
     assert!(Command::new("kill").arg(&pid).status().unwrap().success());
-    assert_eq!(old.wait().unwrap().code(), Some(0));
+    assert_eq!(old.0.wait().unwrap().code(), Some(0));
     assert!(path.exists(), "the file is not ours to remove");
     let waiting = std::thread::scope(|scope| {
         let waiting = scope.spawn(ask);
         std::thread::sleep(Duration::from_millis(200));
-        let mut new = start();
-        let status = waiting.join().unwrap();
-        new.kill().unwrap();
-        new.wait().unwrap();
-        status
+        let _new = start();
+        waiting.join().unwrap()
     });
     assert_eq!(waiting, 200);
 }

@@ -413,6 +413,7 @@ fn a_connection_too_many_is_told_so_and_others_go_on() {
     let refused = third.ask(check("acme", CHECK));
     assert_eq!((refused.status, refused.header("retry-after")), (503, "1"));
     assert_eq!(refused.code(), "too_many_connections");
+    assert_eq!(refused.header("content-type"), "application/json");
     assert!(third.is_closed());
     let [first, mut second] = clients;
     assert!(allows(&second.ask(check("acme", CHECK))));

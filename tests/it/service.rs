@@ -291,6 +291,12 @@ impl<S: Read + Write> Client<S> {
         byte[0]
     }
 
+    /// The next byte, unless the other side has closed or says nothing.
+    pub(crate) fn try_byte(&mut self) -> Option<u8> {
+        let mut byte = [0];
+        self.stream.read_exact(&mut byte).ok().map(|()| byte[0])
+    }
+
     pub(crate) fn answer(&mut self) -> Answer {
         self.try_answer().expect("an answer")
     }

@@ -1,6 +1,8 @@
 //! What becomes of connections that are slow, silent or in the way.
 
+use super::paces::Ticked;
 use super::*;
+use crate::config::Limits;
 
 fn paces() -> Paces {
     Paces::new(&Limits {
