@@ -23,7 +23,7 @@ use std::time::Duration;
 
 const PAIRS: usize = 15;
 /// Checks of a round.
-const CHECKS: usize = 100_000;
+const CHECKS: usize = 50_000;
 const CONNECTIONS: usize = 8;
 /// What issue and documentation promise.
 const RATIO_MAX: f64 = 1.25;
@@ -113,7 +113,10 @@ impl Service {
             let value = text.lines().find_map(|line| line.strip_prefix(&name))?;
             Some(value.parse::<u64>().unwrap())
         };
-        assert!(lines("dropped").is_none_or(|lost| lost == 0), "lines are lost");
+        assert!(
+            lines("dropped").is_none_or(|lost| lost == 0),
+            "lines are lost"
+        );
         lines("written")
     }
 
@@ -144,8 +147,8 @@ fn main() {
     let folder = tempfile::tempdir().unwrap();
     let sink = format!("file:{}", folder.path().join("decisions.log").display());
     let mut quiet = Service::start(&[]);
-    // Room for all lines of a round: on a busy machine the writer, which gives way, comes late.
-    let room = ["--decision-log-queue", "64MiB"];
+    // More than by default: on a busy machine the writer, which gives way, comes late.
+    let room = ["--decision-log-queue", "8MiB"];
     let mut logging = Service::start(&[&["--decision-log", &sink], &room[..]].concat());
     quiet.round();
     logging.round();
