@@ -6,7 +6,7 @@ use std::collections::HashMap;
 use foldhash::fast::FixedState;
 
 use super::matters::Matters;
-use super::numbering::Pair;
+use super::numbering::{Pair, Side};
 use super::{Cause, Change, Event, Limits, May};
 
 /// What makes two changes one.
@@ -33,6 +33,12 @@ pub(super) struct Changes<'s> {
 impl<'s> Changes<'s> {
     pub(super) fn push(&mut self, change: Change<'s>) {
         self.whole.push(change);
+    }
+
+    /// Takes over those of other causes.
+    pub(super) fn join(&mut self, others: Self) {
+        self.alike.extend(others.alike);
+        self.whole.extend(others.whole);
     }
 
     /// A thing that came or went, or that some users or objects now have or have no more.
@@ -98,9 +104,19 @@ impl<'s> Changes<'s> {
             }
             changes.push(change);
         }
-        changes.sort_by(|a, b| order(a).cmp(&order(b)));
-        changes
+        sorted(changes)
     }
+}
+
+/// The changes in their order. They are large and may be many: each is moved but twice.
+fn sorted(changes: Vec<Change<'_>>) -> Vec<Change<'_>> {
+    let mut places: Vec<usize> = (0..changes.len()).collect();
+    let order = |place: &usize| changes.get(*place).map(order);
+    places.sort_by(|a, b| order(a).cmp(&order(b)));
+    let mut changes: Vec<Option<Change<'_>>> = changes.into_iter().map(Some).collect();
+    let places = places.into_iter();
+    let taken = places.filter_map(|place| changes.get_mut(place)?.take());
+    taken.collect()
 }
 
 fn order<'c>(change: &'c Change<'_>) -> impl Ord + use<'c> {
@@ -113,17 +129,20 @@ fn order<'c>(change: &'c Change<'_>) -> impl Ord + use<'c> {
         limits,
         ..
     } = change;
-    let limits: Option<Limits<'c>> = limits.clone();
+    let limits: Option<&'c Limits<'c>> = limits.as_ref();
     (*cause, name.as_ref(), *event, old, new, limits)
 }
 
 /// The names of these users, sorted.
 pub(super) fn user_names<'s>(pair: &Pair<'s>, users: &[u32]) -> Vec<&'s str> {
-    let mut users = users.to_vec();
-    users.sort_unstable();
+    let mut users = Cow::from(users);
+    if !users.is_sorted() {
+        users.to_mut().sort_unstable();
+    }
     let mut names: Vec<&str> = users.iter().map(|&user| pair.user_name(user)).collect();
     // Numbers are in the order of names, but for users who are in the older snapshot alone.
-    if !names.is_sorted() {
+    let last = users.last();
+    if last.is_some_and(|&last| pair.users.at(Side::New, last).is_none()) {
         names.sort_unstable();
     }
     names

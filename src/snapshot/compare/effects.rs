@@ -1,4 +1,4 @@
-//! What users gain and lose by roles, and the roles and assignments that cause it.
+//! The roles and assignments by which users gain and lose something.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -6,11 +6,11 @@ use foldhash::fast::FixedState;
 
 use super::super::tables::NONE;
 use super::changes::{Changes, user_names};
+use super::gains::{self, Group, Touched};
 use super::matters::Matters;
 use super::numbering::{Pair, Side};
-use super::rules::{Item, Roles, covered, limits, tidy_all};
+use super::rules::{Item, Roles, limits};
 use super::{Cause, Change, Effect, Event};
-use crate::model::ScopeSet;
 
 /// What an active user holds: the role set and the list of limited roles; none where nobody counts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -19,14 +19,30 @@ pub(super) struct Hand {
     pub(super) limited: u32,
 }
 
-/// Users, by common number, by what they held and hold.
-pub(super) type Profiles = HashMap<(Hand, Hand), Vec<u32>, FixedState>;
+/// Users, by common number, by what they held and hold; in the order of their first users, so that
+/// what is gathered of them lies nearly sorted.
+#[derive(Default)]
+pub(super) struct Profiles {
+    all: Vec<((Hand, Hand), Vec<u32>)>,
+    places: HashMap<(Hand, Hand), usize, FixedState>,
+}
 
 /// A role, and its limit or none.
-type Held = (u32, u32);
+pub(super) type Held = (u32, u32);
 
-/// Who gains (`true`) or loses which item of which permission.
-type Gathered = HashMap<(bool, u32, Item), Vec<u32>, FixedState>;
+// === impl Profiles ===
+
+impl Profiles {
+    /// Adds a user who held and holds this.
+    pub(super) fn add(&mut self, hands: (Hand, Hand), user: u32) {
+        let next = self.all.len();
+        let place = *self.places.entry(hands).or_insert(next);
+        match self.all.get_mut(place) {
+            Some((_, users)) => users.push(user),
+            None => self.all.push((hands, vec![user])),
+        }
+    }
+}
 
 // === impl Hand ===
 
@@ -67,7 +83,7 @@ struct Comparison<'c, 's> {
     changed: Vec<Vec<u32>>,
     /// For each role the permissions of which it says or said something.
     speaks: Vec<Vec<u32>>,
-    gathered: Gathered,
+    touched: Touched,
     given: BTreeMap<(Held, bool), Vec<u32>>,
     /// Users who hold a changed role.
     holders: Vec<Vec<u32>>,
@@ -101,23 +117,23 @@ pub(super) fn compare<'s>(
             .clone()
             .map(|role| permissions(role, &|old, new| !old.is_empty() || !new.is_empty()))
             .collect(),
-        gathered: Gathered::default(),
+        touched: Touched::new(pair),
         given: BTreeMap::new(),
         holders: all.map(|_| Vec::new()).collect(),
     };
-    for ((old, new), users) in profiles {
-        comparison.profile(old, new, &users);
+    for ((old, new), users) in profiles.all {
+        comparison.profile(old, new, users);
     }
     comparison.assignments(matters, changes);
     comparison.role_changes(matters, changes);
-    comparison.effects()
+    gains::compare(pair, roles, &comparison.touched)
 }
 
 // === impl Comparison ===
 
 impl<'s> Comparison<'_, 's> {
-    /// Gathers what these users, who held and hold the same, gain and lose.
-    fn profile(&mut self, old: Hand, new: Hand, users: &[u32]) {
+    /// Notes what came to these users, who held and hold the same, and what went.
+    fn profile(&mut self, old: Hand, new: Hand, users: Vec<u32>) {
         let old = old.roles(self.pair, Side::Old);
         let new = new.roles(self.pair, Side::New);
         let mut touched = Vec::new();
@@ -126,7 +142,7 @@ impl<'s> Comparison<'_, 's> {
             for &held in here {
                 let changed = of(&self.changed, held.0);
                 if there.binary_search(&held).is_err() {
-                    self.given.entry((held, come)).or_default().extend(users);
+                    self.given.entry((held, come)).or_default().extend(&users);
                     touched.extend(of(&self.speaks, held.0));
                 } else {
                     touched.extend(changed);
@@ -140,45 +156,14 @@ impl<'s> Comparison<'_, 's> {
         roles.dedup();
         for role in roles {
             if let Some(holders) = self.holders.get_mut(role as usize) {
-                holders.extend(users);
+                holders.extend(&users);
             }
         }
         touched.sort_unstable();
         touched.dedup();
-        for permission in touched {
-            let plain = |side, held: &[Held]| self.roles.plain(side, held, permission);
-            // Mostly both are without conditions and limits, and mostly the same.
-            if let (Some(before), Some(after)) = (plain(Side::Old, &old), plain(Side::New, &new))
-                && before == after
-            {
-                continue;
-            }
-            let before = self.state(Side::Old, &old, permission);
-            let after = self.state(Side::New, &new, permission);
-            let gone = before.iter().filter(|&&item| !covered(&after, item));
-            let come = after.iter().filter(|&&item| !covered(&before, item));
-            // What is granted no more is a loss, what is denied no more a gain.
-            let found = gone.map(|&item| (!item.grants(), item));
-            let found = found.chain(come.map(|&item| (item.grants(), item)));
-            for (gain, item) in found {
-                let place = self.gathered.entry((gain, permission, item));
-                place.or_default().extend(users);
-            }
+        if !touched.is_empty() {
+            self.touched.add(Group { old, new, users }, &touched);
         }
-    }
-
-    /// All that roles say of a permission to one who holds them.
-    fn state(&self, side: Side, held: &[Held], permission: u32) -> Vec<Item> {
-        if let Some(plain) = self.roles.plain(side, held, permission) {
-            return plain.items();
-        }
-        let mut items = Vec::new();
-        for &(role, limit) in held {
-            let said = self.roles.says(side, role, permission).iter();
-            items.extend(said.map(|&item| Item { limit, ..item }));
-        }
-        tidy_all(&mut items);
-        items
     }
 
     /// Roles that came and went. A role that everybody now has, or no more, is told once.
@@ -255,56 +240,6 @@ impl<'s> Comparison<'_, 's> {
             });
         }
     }
-
-    /// What was gathered: the same for the same users in one.
-    fn effects(self) -> (Vec<Effect<'s>>, Vec<Effect<'s>>) {
-        let (pair, roles) = (self.pair, self.roles);
-        type By<K, V> = HashMap<K, V, FixedState>;
-        let mut scopes = By::<(bool, u32, Item, Vec<u32>), ScopeSet>::default();
-        for ((gain, permission, item), mut users) in self.gathered {
-            users.sort_unstable();
-            users.dedup();
-            let key = (gain, permission, item.without_scope(), users);
-            let place = scopes.entry(key).or_default();
-            *place = item.scope.map_or(*place, |scope| place.with(scope));
-        }
-        let mut permissions = By::<(bool, Item, ScopeSet, Vec<u32>), Vec<String>>::default();
-        for ((gain, permission, item, users), scopes) in scopes {
-            let place = permissions.entry((gain, item, scopes, users)).or_default();
-            place.push(pair.permission_name(permission));
-        }
-        let (mut gains, mut losses) = (Vec::new(), Vec::new());
-        for ((gain, item, scopes, users), mut permissions) in permissions {
-            permissions.sort_unstable();
-            let effect = Effect {
-                permissions,
-                rule: roles.rule(pair, item, scopes),
-                users: user_names(pair, &users),
-            };
-            if gain { &mut gains } else { &mut losses }.push(effect);
-        }
-        for effects in [&mut gains, &mut losses] {
-            effects.sort_by(|a, b| effect_order(a).cmp(&effect_order(b)));
-        }
-        (gains, losses)
-    }
-}
-
-/// Those that reach most users first.
-fn effect_order<'e>(effect: &'e Effect<'_>) -> impl Ord + use<'e> {
-    let Effect {
-        permissions,
-        rule,
-        users,
-    } = effect;
-    let rest = (rule.effect as u8, &rule.scopes, &rule.when);
-    (
-        std::cmp::Reverse(users.len()),
-        permissions,
-        rest,
-        rule.limits.clone(),
-        users,
-    )
 }
 
 fn of(permissions: &[Vec<u32>], role: u32) -> &[u32] {

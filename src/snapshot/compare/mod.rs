@@ -7,12 +7,14 @@
 //! - `matters`: what is worth comparing at all. `rules`: what roles say.
 //! - `catalogue`, `people`, `objects`, `routes`: the causes, each once, with all whom it reaches.
 //!   `operators`, `teams`: who operates objects.
-//! - `effects`: what users gain and lose by roles, all causes together.
+//! - `effects`: the roles and assignments by which users gain and lose something; `gains`: what that
+//!   is, all causes together.
 //! - `changes`: causes in the making. `loss`: users and objects that would go.
 
 mod catalogue;
 mod changes;
 mod effects;
+mod gains;
 mod loss;
 mod matters;
 mod numbering;
@@ -24,6 +26,7 @@ mod rules;
 mod teams;
 
 use std::borrow::Cow;
+use std::thread;
 
 use serde::Serialize;
 
@@ -293,10 +296,17 @@ impl Snapshot {
         let roles = rules::Roles::new(&pair);
         let mut changes = changes::Changes::default();
         catalogue::compare(&pair, &matters, &mut changes);
-        let profiles = people::compare(&pair, &matters, &mut changes);
-        objects::compare(&pair, &matters, &mut changes);
         routes::compare(&pair, &mut changes);
-        let (gains, losses) = effects::compare(&pair, &matters, &roles, profiles, &mut changes);
+        // At size L either takes its time, and neither needs the other.
+        let (objects, (gains, losses)) = thread::scope(|scope| {
+            let objects = scope.spawn(|| objects::compare(&pair, &matters));
+            let profiles = people::compare(&pair, &matters, &mut changes);
+            let effects = effects::compare(&pair, &matters, &roles, profiles, &mut changes);
+            let objects = objects.join();
+            let objects = objects.unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+            (objects, effects)
+        });
+        changes.join(objects);
         Diff {
             gains,
             losses,

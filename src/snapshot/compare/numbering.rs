@@ -58,6 +58,8 @@ pub(super) struct Pair<'s> {
     pub(super) projects: Numbering,
     pub(super) users: Numbering,
     pub(super) objects: Numbering,
+    /// Ids of users, by common number: they are asked for again and again.
+    user_names: Vec<&'s str>,
     /// Limits, by their common number.
     pub(super) limits: Vec<Limit>,
     old_limits: Vec<u32>,
@@ -219,10 +221,12 @@ impl<'s> Pair<'s> {
             // A user who got another id is the same as long as the old id is an alias.
             users: Numbering::new(a.users.len(), b.users.len(), &[&user, &alias]),
             objects: Numbering::new(a.objects.len(), b.objects.len(), &[&object]),
+            user_names: Vec::new(),
             limits: Vec::new(),
             old_limits: Vec::new(),
             new_limits: Vec::new(),
         };
+        pair.user_names = (pair.users.all().map(|user| pair.user_id(user))).collect();
         let mut places = HashMap::default();
         pair.old_limits = pair.number_limits(Side::Old, &mut places);
         pair.new_limits = pair.number_limits(Side::New, &mut places);
@@ -295,6 +299,11 @@ impl<'s> Pair<'s> {
     // Names: those of the newer snapshot, and of the older where only it has the thing.
 
     pub(super) fn user_name(&self, common: u32) -> &'s str {
+        let name = self.user_names.get(common as usize).copied();
+        name.unwrap_or_default()
+    }
+
+    fn user_id(&self, common: u32) -> &'s str {
         self.name(&self.users, common, |snapshot, id| {
             Some(snapshot.user(id)?.id)
         })
@@ -343,7 +352,7 @@ impl<'s> Pair<'s> {
             let snapshot = self.on(side);
             let row = snapshot.object(self.objects.at(side, common)?)?;
             let kind = snapshot.text(snapshot.kind(row.kind)?.name);
-            Some(format!("{kind}:{}", snapshot.text(row.id)))
+            Some([kind, ":", snapshot.text(row.id)].concat())
         };
         of(Side::New).or_else(|| of(Side::Old)).unwrap_or_default()
     }

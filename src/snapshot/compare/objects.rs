@@ -17,7 +17,8 @@ struct Seen<'p, 's> {
     operators: Operators<'p, 's>,
 }
 
-pub(super) fn compare<'s>(pair: &Pair<'s>, matters: &Matters<'s>, changes: &mut Changes<'s>) {
+pub(super) fn compare<'s>(pair: &Pair<'s>, matters: &Matters<'s>) -> Changes<'s> {
+    let mut changes = Changes::default();
     let mut seen = Seen {
         departments: Deltas::default(),
         projects: Deltas::default(),
@@ -28,7 +29,9 @@ pub(super) fn compare<'s>(pair: &Pair<'s>, matters: &Matters<'s>, changes: &mut 
         let (old, new) = (row(Side::Old), row(Side::New));
         let kind = |side, row: &ObjectRow| pair.type_name(pair.types.common(side, row.kind));
         match (old, new) {
-            (Some(old), Some(new)) => one(pair, matters, changes, &mut seen, object, (old, new)),
+            (Some(old), Some(new)) => {
+                one(pair, matters, &mut changes, &mut seen, object, (old, new));
+            }
             (None, Some(new)) => {
                 let kind = kind(Side::New, new);
                 changes.note(Cause::Object, Event::Added, kind, Some(object));
@@ -40,7 +43,8 @@ pub(super) fn compare<'s>(pair: &Pair<'s>, matters: &Matters<'s>, changes: &mut 
             (None, None) => {}
         }
     }
-    seen.operators.finish(changes);
+    seen.operators.finish(&mut changes);
+    changes
 }
 
 fn one<'s>(

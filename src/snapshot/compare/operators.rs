@@ -17,7 +17,6 @@ use super::teams::Teams;
 use super::{Cause, Event};
 
 /// Which ways to operate an object came and went.
-#[derive(Clone, Default)]
 struct Ways {
     users: Delta,
     teams: Delta,
@@ -67,8 +66,11 @@ impl<'p, 's> Operators<'p, 's> {
     /// Tells of an object with these rows of `members` who came to operate it, or does no more.
     pub(super) fn tell(&mut self, changes: &mut Changes<'s>, object: u32, (old, new): (u32, u32)) {
         let pair = self.pair;
+        let rows = (row(pair, Side::Old, old), row(pair, Side::New, new));
+        if self.is_same(&rows.0, &rows.1) {
+            return;
+        }
         if !self.seen.contains_key(&(old, new)) {
-            let rows = (row(pair, Side::Old, old), row(pair, Side::New, new));
             let ways = self.compare(&rows.0, &rows.1);
             self.seen.insert((old, new), ways);
         }
@@ -97,25 +99,22 @@ impl<'p, 's> Operators<'p, 's> {
 
     fn compare(&mut self, old: &MembersRow, new: &MembersRow) -> Ways {
         let pair = self.pair;
-        let lists = |numbering, old, new| match pair.is_same(numbering, old, new) {
-            true => Delta::default(),
-            false => Delta::between(
+        let lists = |numbering, old, new| {
+            Delta::between(
                 &pair.list(Side::Old, old, numbering),
                 &pair.list(Side::New, new, numbering),
-            ),
+            )
         };
-        let mut ways = Ways {
+        let (users, teams) = self.people(old, new);
+        Ways {
+            users,
+            teams,
             groups: lists(&pair.groups, old.groups, new.groups),
             departments: lists(&pair.departments, old.departments, new.departments),
-            ..Ways::default()
-        };
-        if !self.is_same(old, new) {
-            (ways.users, ways.teams) = self.people(old, new);
         }
-        ways
     }
 
-    /// Whether the same users and teams are named, and the same users are in the teams.
+    /// Whether the same are named, and the same users are in the teams: so it mostly is.
     fn is_same(&self, old: &MembersRow, new: &MembersRow) -> bool {
         let pair = self.pair;
         let (before, after) = (pair.old.list(old.teams), pair.new.list(new.teams));
@@ -123,6 +122,8 @@ impl<'p, 's> Operators<'p, 's> {
             self.teams.users(Side::Old, old) == self.teams.users(Side::New, new)
         };
         pair.is_same(&pair.users, old.users, new.users)
+            && pair.is_same(&pair.groups, old.groups, new.groups)
+            && pair.is_same(&pair.departments, old.departments, new.departments)
             && before.len() == after.len()
             && before.iter().zip(after).all(same)
     }

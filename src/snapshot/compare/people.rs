@@ -33,7 +33,7 @@ pub(super) fn compare<'s>(
         let (old, new) = (row(Side::Old), row(Side::New));
         let (before, after) = (hand(old), hand(new));
         if (before, after) != (Hand::EMPTY, Hand::EMPTY) {
-            profiles.entry((before, after)).or_default().push(user);
+            profiles.add((before, after), user);
         }
         match (old, new) {
             (Some(old), Some(new)) => {

@@ -102,15 +102,23 @@ pub(super) fn covered(items: &[Item], item: Item) -> bool {
 pub(super) fn tidy(items: &mut Vec<Item>) {
     items.sort_unstable();
     items.dedup();
-    let all = items.clone();
-    items.retain(|&item| {
-        let mut others = all.iter().filter(|&&other| other != item);
-        !others.any(|other| other.covers(item))
-    });
+    // Of two of them at most one covers the other, and what covers that covers this too: so what is
+    // dropped already need not be looked at.
+    let mut left = items.len();
+    while let Some(next) = left.checked_sub(1) {
+        left = next;
+        let Some(&item) = items.get(next) else {
+            continue;
+        };
+        let mut others = items.iter().filter(|&&other| other != item);
+        if others.any(|other| other.covers(item)) {
+            items.remove(next);
+        }
+    }
 }
 
 /// As [`tidy`], of all that a user has: where a permission is denied for good, no grant counts.
-pub(super) fn tidy_all(items: &mut Vec<Item>) {
+fn tidy_all(items: &mut Vec<Item>) {
     tidy(items);
     if items.contains(&Item::DENIED) {
         items.retain(|item| !item.grants());
@@ -149,6 +157,26 @@ impl Roles {
             }
         }
         Some(all)
+    }
+
+    /// All that these roles, limited or not, say of the permission together, tidy, in the place of
+    /// `items`.
+    pub(super) fn all_says(
+        &self,
+        side: Side,
+        held: &[(u32, u32)],
+        permission: u32,
+        items: &mut Vec<Item>,
+    ) {
+        items.clear();
+        if let Some(plain) = self.plain(side, held, permission) {
+            return plain.items(items);
+        }
+        for &(role, limit) in held {
+            let said = self.says(side, role, permission).iter();
+            items.extend(said.map(|&item| Item { limit, ..item }));
+        }
+        tidy_all(items);
     }
 
     fn cell(&self, side: Side, role: u32, permission: u32) -> Option<&Cell> {
@@ -240,10 +268,10 @@ impl Item {
 // === impl Plain ===
 
 impl Plain {
-    /// The same as items, tidy, as all that a user has.
-    pub(super) fn items(self) -> Vec<Item> {
+    /// Adds the same as items, tidy, as all that a user has.
+    pub(super) fn items(self, into: &mut Vec<Item>) {
         if self.denied {
-            return vec![Item::DENIED];
+            return into.push(Item::DENIED);
         }
         let wider = |narrow: Scope| {
             let mut others = self.scopes.iter();
@@ -254,7 +282,7 @@ impl Plain {
             scope: Some(scope),
             ..Item::DENIED
         };
-        scopes.map(item).collect()
+        into.extend(scopes.map(item));
     }
 }
 

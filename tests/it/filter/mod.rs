@@ -188,6 +188,9 @@ fn condition_everything(company: &mut Company, rng: &mut Rng) {
         let scopes = [scopes(), scopes()];
         let lines =
             scopes.map(|scope| json!({ "scope": scope, "when": wild::condition(rng, true) }));
+        // The same twice would be refused.
+        let mut lines = lines.to_vec();
+        lines.dedup();
         grants.insert(kind.to_owned(), json!({ "*": lines }));
         if rng.u32(0..3) == 0 {
             let permission = format!("{kind}.*");
@@ -223,7 +226,13 @@ fn a_row_passes_exactly_when_its_check_allows() {
         if seed % 3 > 0 {
             condition_everything(&mut company, rng);
         }
-        let (policy, snapshot) = compile(&company).unwrap();
+        let Some((policy, snapshot)) = compile(&company) else {
+            let errors = policy::read_company(&company.files(), "demo").err();
+            panic!(
+                "seed {seed}: {}",
+                errors.map_or_else(String::new, |all| all.to_string())
+            );
+        };
         for _ in 0..QUESTIONS {
             // Most rows are asked where they matter.
             let mut request = request(&shape, rng);
