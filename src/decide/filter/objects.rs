@@ -4,7 +4,8 @@
 //! an object may be decided otherwise than a row of the same id. It is compared with the row that its
 //! registration makes: its owner, group, project, department and stored properties. Of several
 //! departments or projects a row has but one (or, of departments, none): where these rows are not
-//! all decided as the object, the object is told.
+//! all decided as the object, the object is told. So is every object where a condition reads the
+//! parent's name of a row.
 
 use std::borrow::Cow;
 
@@ -17,7 +18,8 @@ use super::{FilterError, OBJECTS_MAX, Objects, Rows, closure};
 use crate::model::{Entity, Properties, Query, Value};
 use crate::snapshot::Snapshot;
 use crate::snapshot::tables::{
-    ObjectRow, PermissionRow, REGISTRY_OBJECTS, REGISTRY_OPEN, TypeRow, some,
+    FACT_NONE, ObjectRow, PermissionRow, REGISTRY_OBJECTS, REGISTRY_OPEN, ROOT_RESOURCE, TypeRow,
+    some,
 };
 
 /// A question about all registered objects of a type.
@@ -44,12 +46,13 @@ impl<'a> Exceptions<'a> {
             found.allow = self.by_search()?;
             return Ok(found);
         }
+        let reads_parents = self.reads_parents();
         for object in self.snapshot.objects_of(self.row.kind) {
             let allowed = self.allows(object, What::Object(object), &Properties::EMPTY);
             let as_rows = match rows {
                 Rows::Always => allowed,
                 Rows::Never => !allowed,
-                Rows::When(_) => self.rows_are_decided(object, allowed),
+                Rows::When(_) => !reads_parents && self.rows_are_decided(object, allowed),
             };
             if !as_rows {
                 let list = if allowed {
@@ -141,6 +144,21 @@ impl<'a> Exceptions<'a> {
             // Stored properties never bear the names of facts.
             let told = Properties::new(told).unwrap_or_default();
             self.allows(object, What::Open, &told) == allowed
+        })
+    }
+
+    /// Whether a condition reads, as a property, what a row belongs to. An object's registration
+    /// makes that no property of it, and a snapshot does not keep it: which rows it makes then is
+    /// not known here.
+    fn reads_parents(&self) -> bool {
+        let parents = self.snapshot.list(self.kind.parents).iter();
+        let mut names = parents.filter_map(|&kind| Some(self.snapshot.kind(kind)?.name));
+        names.any(|name| {
+            let mut paths = self.snapshot.tables.paths.iter();
+            paths.any(|path| {
+                let first = self.snapshot.list(path.segments).first();
+                path.root == ROOT_RESOURCE && path.fact == FACT_NONE && first == Some(&name)
+            })
         })
     }
 
