@@ -323,6 +323,8 @@ fn assignment(shape: &Shape, rng: &mut Rng, roles: &[String]) -> Value {
     }
     if what == 1 || chance(rng, 20) {
         let mut projects = some(rng, "p", shape.projects, 2);
+        // In one order, so that what is the same twice is seen to be so.
+        projects.sort_by_key(Value::to_string);
         if projects.is_empty() {
             projects.push(json!("default"));
         }
