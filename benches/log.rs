@@ -25,7 +25,7 @@ const PAIRS: usize = 15;
 /// Checks of a round.
 const CHECKS: usize = 50_000;
 const CONNECTIONS: usize = 8;
-/// What issue and documentation promise.
+/// What the documentation promises.
 const RATIO_MAX: f64 = 1.25;
 
 const CHECK: &str = r#"{"subject":{"type":"user","id":"olga"},"action":{"name":"listen"},"resource":{"type":"call","id":"c1","properties":{"queue":"bank-in"}}}"#;
