@@ -37,19 +37,25 @@ pub(super) fn decide<'s>(
     query: &Query<'_>,
     watch: impl Watch,
 ) -> Reason<'s> {
+    // User and resource are looked up before either is looked at, so that their ways to memory go
+    // side by side. What is wrong with which of them is told in the order of the steps.
+    let permission = permission(snapshot, query);
     let user = is_user(snapshot, query).then(|| snapshot.find(Kind::USER, query.subject.id));
+    let resource = (permission.as_ref().ok())
+        .and_then(|&permission| resource_asked(snapshot, query, permission));
     match user.flatten() {
-        Some(user) => decide_for(snapshot, query, user, None, watch),
+        Some(user) => decide_for(snapshot, query, user, permission, resource.as_ref(), watch),
         None => Reason::UnknownSubject,
     }
 }
 
-/// As [`decide`], for the user of this number, whatever the query's subject id says, and, where it
-/// is known already, about this resource.
+/// As [`decide`], for the user of this number, whatever the query's subject id says, and for the
+/// permission and the resource that the query was found to ask about.
 pub(super) fn decide_for<'s>(
     snapshot: &'s Snapshot,
     query: &Query<'_>,
     user_id: u32,
+    permission: Result<u32, Reason<'s>>,
     resource: Option<&Resource<'_>>,
     watch: impl Watch,
 ) -> Reason<'s> {
@@ -63,7 +69,7 @@ pub(super) fn decide_for<'s>(
     if user.active == 0 {
         return Reason::InactiveSubject;
     }
-    let permission = match permission(snapshot, query) {
+    let permission = match permission {
         Ok(permission) => permission,
         Err(reason) => return reason,
     };
@@ -87,21 +93,46 @@ pub(super) fn is_user(snapshot: &Snapshot, query: &Query<'_>) -> bool {
 }
 
 /// Step 2: the permission that is asked.
+#[inline]
 pub(super) fn permission(snapshot: &Snapshot, query: &Query<'_>) -> Result<u32, Reason<'static>> {
+    let shortcuts = snapshot.shortcuts();
+    match shortcuts.permission(query.resource.kind, query.action.name) {
+        Some(permission) => Ok(permission),
+        None => permission_by_parts(snapshot, query),
+    }
+}
+
+/// As [`permission`], by the type's name and then the action's, so that it is known which is
+/// unknown.
+#[cold]
+fn permission_by_parts(snapshot: &Snapshot, query: &Query<'_>) -> Result<u32, Reason<'static>> {
     let kind = snapshot.find(Kind::TYPE, query.resource.kind);
     let kind = kind.ok_or(Reason::UnknownResourceType)?;
     let permission = snapshot.find(Kind::action_of(kind), query.action.name);
     permission.ok_or(Reason::UnknownAction)
 }
 
-/// A question whose subject and permission are known, asked of some roles.
+/// Step 4: the resource that is asked about; `None`: a section, or what should be registered and is
+/// not.
+#[inline(always)] // as `Resource::find`
+pub(super) fn resource_asked<'a>(
+    snapshot: &'a Snapshot,
+    query: &Query<'a>,
+    permission: u32,
+) -> Option<Resource<'a>> {
+    let row = snapshot.permission(permission).filter(|_| !query.section)?;
+    let told = Members::Sent(query.resource.properties);
+    Resource::find(snapshot, row.kind, query.resource.id, told, row.new != 0)
+}
+
+/// A question whose subject, permission and resource are known, asked of some roles.
 #[derive(Clone, Copy)]
 struct Asked<'s, 'a, W> {
     /// The snapshot again, for reasons, which outlive the question.
     names: &'s Snapshot,
     roles: Roles<'a, W>,
     user_id: u32,
-    /// The resource, where whoever asks has found it already.
+    /// See [`resource_asked`].
     resource: Option<&'a Resource<'a>>,
 }
 
@@ -146,26 +177,15 @@ impl<'s, 'a, W: Watch> Asked<'s, 'a, W> {
 
     /// Steps 3 to 9.
     fn answer(&self, permission: u32) -> Reason<'s> {
-        let query = self.roles.query;
         let Some(row) = self.names.permission(permission) else {
             return Reason::UnknownAction;
         };
-        if query.section {
+        if self.roles.query.section {
             return self.section(permission, row);
         }
-        let told = Members::Sent(query.resource.properties);
-        let find = |id| Resource::find(self.roles.snapshot, row.kind, id, told, row.new != 0);
-        let found;
-        let resource = match self.resource {
-            Some(resource) => resource,
-            None => {
-                found = find(query.resource.id);
-                let Some(resource) = &found else {
-                    self.roles.watch.note(Note::NoResource { kind: row.kind });
-                    return Reason::UnknownResource;
-                };
-                resource
-            }
+        let Some(resource) = self.resource else {
+            self.roles.watch.note(Note::NoResource { kind: row.kind });
+            return Reason::UnknownResource;
         };
         self.roles.watch.note(Note::Resource { resource });
         self.permit(permission, row, resource, Links::Follow)

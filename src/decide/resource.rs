@@ -24,11 +24,11 @@ pub(super) struct Resource<'a> {
     told: Members<'a>,
     /// The outlines of the names in it, and those of the names of facts.
     outlines: u64,
-    names: Told,
+    names: &'a Told,
     /// The owner, once it was asked for: several scopes and facts look at it.
     owner: Cell<Option<Option<u32>>>,
-    /// What it belongs to by the request, once it was asked for.
-    parents: Cell<Option<Parents>>,
+    /// What it belongs to by the request, if that alone says.
+    parents: Parents,
 }
 
 /// The objects that the request names as what the resource belongs to.
@@ -79,11 +79,26 @@ pub(super) enum Many<'a> {
     Nothing,
 }
 
+// === impl Parents ===
+
+impl Parents {
+    fn named(snapshot: &Snapshot, kind: &TypeRow, told: Members<'_>) -> Self {
+        let kinds = snapshot.list(kind.parents).iter();
+        let mut named = kinds.filter_map(|&kind| told_parent(snapshot, told, kind));
+        match (named.next(), named.next()) {
+            (None, _) => Self::None,
+            (Some(parent), None) => Self::One(parent),
+            (Some(_), Some(_)) => Self::Several,
+        }
+    }
+}
+
 // === impl Resource ===
 
 impl<'a> Resource<'a> {
     /// The resource of this type and id; `None` if there must be one registered and there is none,
     /// or if the id is never one.
+    #[inline(always)] // so that it is made where it stays: moving it costs as much as making it
     pub(super) fn find(
         snapshot: &'a Snapshot,
         kind_id: u32,
@@ -113,7 +128,7 @@ impl<'a> Resource<'a> {
     }
 
     /// A resource that is found already, by its row and not by its id.
-    #[inline]
+    #[inline(always)]
     pub(super) fn registered(
         snapshot: &'a Snapshot,
         kind_id: u32,
@@ -122,16 +137,21 @@ impl<'a> Resource<'a> {
         what: What<'a>,
         told: Members<'a>,
     ) -> Self {
+        let (outlines, names) = (told.outlines(), snapshot.shortcuts().told(kind_id));
+        let parents = match what {
+            What::Open if outlines & names.parents != 0 => Parents::named(snapshot, kind, told),
+            _ => Parents::None,
+        };
         Self {
             snapshot,
             kind,
             id,
             what,
             told,
-            outlines: told.outlines(),
-            names: snapshot.shortcuts().told(kind_id),
+            outlines,
+            names,
             owner: Cell::new(None),
-            parents: Cell::new(None),
+            parents,
         }
     }
 
@@ -223,7 +243,7 @@ impl<'a> Resource<'a> {
                 names: self.kind.project_names,
                 kind: Kind::PROJECT,
             },
-            What::Open => match self.parents() {
+            What::Open => match self.parents {
                 Parents::None if self.snapshot.list(self.kind.parents).is_empty() => {
                     Many::One(ProjectId::DEFAULT.0)
                 }
@@ -246,7 +266,7 @@ impl<'a> Resource<'a> {
     pub(super) fn operated(&self) -> impl Iterator<Item = &'a ObjectRow> + use<'_, 'a> {
         let (object, several) = match self.what {
             What::Object(row) => (Some(row), &[][..]),
-            What::Open => match self.parents() {
+            What::Open => match self.parents {
                 Parents::None => (None, &[][..]),
                 Parents::One(parent) => (self.object(parent), &[][..]),
                 Parents::Several => (None, self.snapshot.list(self.kind.parents)),
@@ -255,7 +275,7 @@ impl<'a> Resource<'a> {
         };
         let named = several
             .iter()
-            .filter_map(move |&kind| self.object(self.told_parent(kind)?));
+            .filter_map(move |&kind| self.object(told_parent(self.snapshot, self.told, kind)?));
         object.into_iter().chain(named)
     }
 
@@ -271,35 +291,6 @@ impl<'a> Resource<'a> {
 
     fn object(&self, id: Option<u32>) -> Option<&'a ObjectRow> {
         self.snapshot.object(id?)
-    }
-
-    fn parents(&self) -> Parents {
-        if self.outlines & self.names.parents == 0 {
-            return Parents::None;
-        }
-        if let Some(parents) = self.parents.get() {
-            return parents;
-        }
-        let kinds = self.snapshot.list(self.kind.parents).iter();
-        let mut named = kinds.filter_map(|&kind| self.told_parent(kind));
-        let parents = match (named.next(), named.next()) {
-            (None, _) => Parents::None,
-            (Some(parent), None) => Parents::One(parent),
-            (Some(_), Some(_)) => Parents::Several,
-        };
-        self.parents.set(Some(parents));
-        parents
-    }
-
-    /// The parent of this type that the request names: `None` where it names none, `Some(None)`
-    /// where what it names is not registered.
-    fn told_parent(&self, kind: u32) -> Option<Option<u32>> {
-        let name = self.snapshot.text(self.snapshot.kind(kind)?.name);
-        let given = given(self.told.get(name)?)?;
-        let View::Text(id) = given else {
-            return Some(None);
-        };
-        Some(self.snapshot.find(Kind::object_of(kind), id))
     }
 
     fn told_one(&self, outline: u64, name: u32, kind: Kind) -> Given {
@@ -347,14 +338,16 @@ impl<'a> Resource<'a> {
             }
             Many::SharedByParents => {
                 let kinds = self.snapshot.list(self.kind.parents);
-                let mut parents = kinds.iter().filter_map(|&kind| self.told_parent(kind));
+                let mut parents = kinds
+                    .iter()
+                    .filter_map(|&kind| told_parent(self.snapshot, self.told, kind));
                 let Some(first) = parents.next().and_then(|first| self.object(first)) else {
                     return false;
                 };
                 let shared = |project: u32| {
                     kinds
                         .iter()
-                        .filter_map(|&kind| self.told_parent(kind))
+                        .filter_map(|&kind| told_parent(self.snapshot, self.told, kind))
                         .all(|parent| {
                             self.object(parent).is_some_and(|row| {
                                 self.snapshot
@@ -371,6 +364,17 @@ impl<'a> Resource<'a> {
             }
         }
     }
+}
+
+/// The parent of this type that the request names: `None` where it names none, `Some(None)`
+/// where what it names is not registered.
+#[inline]
+fn told_parent(snapshot: &Snapshot, told: Members<'_>, kind: u32) -> Option<Option<u32>> {
+    let name = snapshot.text(snapshot.kind(kind)?.name);
+    let View::Text(id) = given(told.get(name)?)? else {
+        return Some(None);
+    };
+    Some(snapshot.find(Kind::object_of(kind), id))
 }
 
 /// Whether requests about this type give a fact under this name, so that it is no property.

@@ -6,7 +6,9 @@ use super::shift::on_shift;
 use super::watch::{KeptBack, Note, Watch};
 use crate::model::{Query, ScopeSet};
 use crate::snapshot::Snapshot;
-use crate::snapshot::tables::{CELL_CONDITIONAL, CELL_DENY, LimitedRow, NONE, UserRow};
+use crate::snapshot::tables::{
+    CELL_CONDITIONAL, CELL_DENY, LimitedRow, NONE, UserRow, permission_bit,
+};
 
 /// Whose roles count: the user's own, or one to be tested with the implicit ones.
 #[derive(Clone, Copy)]
@@ -81,14 +83,10 @@ impl<'a, W: Watch> Roles<'a, W> {
     #[inline]
     pub(super) fn plain(&self, permission: u32) -> Option<u8> {
         let cell = self.snapshot.role_set_cell(self.role_set, permission);
-        let silent = |&limited: &u32| {
-            let limited = self.snapshot.limited(limited);
-            limited.is_none_or(|limited| self.snapshot.role_cell(limited.role, permission) == 0)
-        };
         let plain = !W::LISTENS
             && cell & CELL_CONDITIONAL == 0
             && self.tested == NONE
-            && self.snapshot.list(self.limited).iter().all(silent);
+            && self.user.limited_bits & permission_bit(permission) == 0;
         plain.then_some(cell)
     }
 

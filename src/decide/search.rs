@@ -5,7 +5,7 @@
 //! have nothing for the permission, and users whom no scope that they could have been granted
 //! reaches. What is left is decided by the rule.
 
-use super::check::{decide, decide_for, is_user, permission};
+use super::check::{decide, decide_for, is_user, permission, resource_asked};
 use super::resource::{Resource, What, intersect};
 use super::value::Members;
 use super::watch::Silent;
@@ -44,14 +44,16 @@ pub fn subjects<'s>(snapshot: &'s Snapshot, query: &Query<'_>, window: Window<'_
     if !is_user(snapshot, query) {
         return Page::default();
     }
-    let narrow = Narrow::new(snapshot, query, permission);
+    let resource = resource_asked(snapshot, query, permission);
+    let resource = resource.as_ref();
+    let narrow = Narrow::new(snapshot, query, permission, resource);
     let users = &snapshot.tables.users;
     let start = start(users, window.after, |user| snapshot.text(user.id));
     let candidates = users.iter().zip(0_u32..).skip(start);
     let allowed = candidates.filter(|(user, id)| {
         let possible =
             user.active != 0 && narrow.as_ref().is_none_or(|narrow| narrow.may(*id, user));
-        possible && decide_for(snapshot, query, *id, None, Silent).allows()
+        possible && decide_for(snapshot, query, *id, Ok(permission), resource, Silent).allows()
     });
     page(
         allowed.map(|(user, _)| snapshot.text(user.id)),
@@ -63,22 +65,25 @@ pub fn subjects<'s>(snapshot: &'s Snapshot, query: &Query<'_>, window: Window<'_
 /// allowed. The resource's id in the query is not looked at.
 #[must_use]
 pub fn resources<'s>(snapshot: &'s Snapshot, query: &Query<'_>, window: Window<'_>) -> Page<'s> {
-    let found = (permission(snapshot, query).ok())
-        .and_then(|permission| snapshot.permission(permission))
+    let permission = permission(snapshot, query);
+    let found = (permission.as_ref().ok())
+        .and_then(|&permission| snapshot.permission(permission))
         .and_then(|row| Some((row, snapshot.kind(row.kind)?)));
     let user = is_user(snapshot, query).then(|| snapshot.find(Kind::USER, query.subject.id));
     let (Some((row, kind)), Some(user)) = (found, user.flatten()) else {
         return Page::default();
     };
     // What an action about a new resource is about is told by the request, whatever is registered.
-    let known = row.new == 0;
+    let new = row.new != 0;
     let told = Members::Sent(query.resource.properties);
     let tables = &snapshot.tables;
     let decide = |id: &'s str, what: What<'_>| {
+        let what = if new { What::Open } else { what };
         let resource = Resource::registered(snapshot, row.kind, kind, id, what, told);
+        let resource = (!query.section).then_some(&resource);
         let mut query = *query;
         query.resource.id = id;
-        decide_for(snapshot, &query, user, known.then_some(&resource), Silent).allows()
+        decide_for(snapshot, &query, user, permission, resource, Silent).allows()
     };
     let name = |id: u32| snapshot.text(id);
     match kind.registry {
@@ -189,21 +194,22 @@ struct Reach<'a> {
 
 impl<'a> Narrow<'a> {
     /// `None` where nothing can be ruled out: for a tested role other roles count.
-    fn new(snapshot: &'a Snapshot, query: &'a Query<'a>, permission: u32) -> Option<Self> {
+    fn new(
+        snapshot: &'a Snapshot,
+        query: &Query<'_>,
+        permission: u32,
+        resource: Option<&Resource<'a>>,
+    ) -> Option<Self> {
         let row = snapshot.permission(permission)?;
         if query.test_role.is_some() {
             return None;
         }
-        let told = Members::Sent(query.resource.properties);
-        let resource = Resource::find(snapshot, row.kind, query.resource.id, told, row.new != 0);
-        let reach =
-            (!query.section).then(|| resource.map(|resource| Reach::new(snapshot, &resource)));
         let linked = !snapshot.list(row.via).is_empty();
         Some(Self {
             snapshot,
             permission,
             linked,
-            reach: reach.flatten(),
+            reach: resource.map(|resource| Reach::new(snapshot, resource)),
         })
     }
 

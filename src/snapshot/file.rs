@@ -5,7 +5,7 @@
 //! | bytes | what |
 //! | --- | --- |
 //! | 8 | `CALLGATE` |
-//! | 4 | version of the format: 4 |
+//! | 4 | version of the format: 5 |
 //! | 4 | number of sections |
 //! | 32 | BLAKE3 digest of the table of sections as far as these decide: the content's digest |
 //! | 32 | BLAKE3 digest of the whole table of sections |
@@ -76,7 +76,7 @@ pub enum ReadError {
 
 pub(super) const MAGIC: &[u8; 8] = b"CALLGATE";
 /// The version of the format.
-pub const VERSION: u32 = 4;
+pub const VERSION: u32 = 5;
 pub(super) const HEAP: u32 = 1;
 pub(super) const HEADER_BYTES: usize = 80;
 pub(super) const ENTRY_BYTES: usize = 56;

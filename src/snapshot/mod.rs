@@ -14,6 +14,7 @@ mod lawful;
 mod lists;
 mod names;
 pub(crate) mod origins;
+mod pairs;
 mod reader;
 mod roles;
 mod shortcuts;

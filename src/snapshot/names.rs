@@ -31,7 +31,7 @@ pub(crate) struct Slot {
 /// say all of it: its first and its last bytes, which meet or overlap. Those of a longer one are
 /// its hash.
 #[derive(Clone, Copy, PartialEq, Eq)]
-struct Key {
+pub(super) struct Key {
     words: [u64; 2],
     length: u32,
 }
@@ -91,6 +91,19 @@ impl Key {
         // What is too long for a length is no name, and a text's bound is far below.
         let length = bytes.len() as u32;
         Self { words, length }
+    }
+
+    /// The key of a short name, which says all of it.
+    #[inline(always)]
+    pub(super) fn short(name: &str) -> Option<Self> {
+        (name.len() <= SHORT_MAX).then(|| Self::new(name))
+    }
+
+    /// A hash of two names.
+    #[inline]
+    pub(super) fn mixed(self, other: Self) -> u64 {
+        let [a, b] = [self, other].map(|key| key.words[0] ^ key.words[1].rotate_left(29));
+        folded(a ^ 0xff51_afd7_ed55_8ccd, b ^ 0xffc4_ceb9_fe1a_85ec)
     }
 
     /// Where to look first among so many slots.

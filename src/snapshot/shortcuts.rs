@@ -1,20 +1,22 @@
 //! What a decision looks at first, put together once when a snapshot is made or read.
 
+use super::names::Key;
+use super::pairs::Pairs;
 use super::tables::{Tables, TypeRow};
 use super::{StrId, lists, strings};
 use crate::model::outline;
 
 /// See the module.
 pub(crate) struct Shortcuts {
-    /// The types that mean a user.
-    subject_types: Box<[Box<str>]>,
+    /// The types that mean a user: short ones by their keys, longer ones by their names.
+    subject_types: Box<[(Option<Key>, Box<str>)]>,
+    permissions: Pairs,
     /// By type.
     told: Box<[Told]>,
 }
 
 /// The outlines of the names under which a request about a type tells its facts: a request none of
 /// whose names has such an outline tells no such fact.
-#[derive(Clone, Copy, Default)]
 pub(crate) struct Told {
     pub(crate) owner: u64,
     pub(crate) group: u64,
@@ -45,10 +47,17 @@ impl Shortcuts {
             projects: outlines(list(of.project_names)),
             parents: parents(of),
         };
+        let permissions = tables.permissions.iter().zip(0..).filter_map(|(row, id)| {
+            let kind = tables.types.get(row.kind as usize)?;
+            Some((text(&kind.name), text(&row.name), id))
+        });
         let subject_types = tables.meta.first().map(|meta| list(meta.subject_types));
         let subject_types = subject_types.unwrap_or_default().iter();
         Self {
-            subject_types: subject_types.map(|id| text(id).into()).collect(),
+            subject_types: subject_types
+                .map(|id| (Key::short(text(id)), text(id).into()))
+                .collect(),
+            permissions: Pairs::new(permissions),
             told: tables.types.iter().map(told).collect(),
         }
     }
@@ -56,13 +65,27 @@ impl Shortcuts {
     /// Whether a subject of this type is a user.
     #[inline]
     pub(crate) fn means_user(&self, kind: &str) -> bool {
+        let key = Key::short(kind);
         let mut types = self.subject_types.iter();
-        types.any(|of| crate::model::same(of.as_bytes(), kind.as_bytes()))
+        types.any(|(of, text)| *of == key && (key.is_some() || **text == *kind))
+    }
+
+    /// The permission of these names, where both are short and there is one.
+    #[inline]
+    pub(crate) fn permission(&self, kind: &str, action: &str) -> Option<u32> {
+        self.permissions.find(kind, action)
     }
 
     /// How requests about the type tell its facts.
     #[inline]
-    pub(crate) fn told(&self, kind: u32) -> Told {
-        self.told.get(kind as usize).copied().unwrap_or_default()
+    pub(crate) fn told(&self, kind: u32) -> &Told {
+        static NOTHING: Told = Told {
+            owner: 0,
+            group: 0,
+            departments: 0,
+            projects: 0,
+            parents: 0,
+        };
+        self.told.get(kind as usize).unwrap_or(&NOTHING)
     }
 }

@@ -242,6 +242,7 @@ impl Making<'_> {
         limited.extend(assigned.chain(new).map(|role| self.for_good(role)));
         self.user.role_set = NONE;
         self.user.limited = self.list(limited);
+        self.user.limited_bits = u64::MAX;
     }
 
     fn limited(&self, role: Assigned) -> u32 {

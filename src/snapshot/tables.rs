@@ -168,7 +168,10 @@ rows! {
         shift_plan: u32,
         /// Node of the stored properties, or none.
         properties: u32,
-        reserved: [u32; 3],
+        reserved: u32,
+        /// The bits (see [`permission_bit`]) of what the roles in `limited` speak of, so that the
+        /// list is mostly not looked at.
+        limited_bits: u64,
     }
     /// A department.
     DepartmentRow {
@@ -425,6 +428,12 @@ pub(crate) const TEST_PRESENT: u32 = 9;
 pub(crate) const CELL_DENY: u8 = 1 << 6;
 /// A role grants or denies the permission under a condition.
 pub(crate) const CELL_CONDITIONAL: u8 = 1 << 7;
+
+/// The bit that stands for a permission, and for those whose numbers differ from its by 64.
+#[inline]
+pub(crate) const fn permission_bit(permission: u32) -> u64 {
+    1 << (permission & 63)
+}
 
 // === impl NetworkRow ===
 

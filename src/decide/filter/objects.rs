@@ -96,7 +96,17 @@ impl<'a> Exceptions<'a> {
         let resource = Resource::registered(self.snapshot, object.kind, self.kind, id, what, told);
         let mut query = *self.query;
         query.resource.id = id;
-        decide_for(self.snapshot, &query, self.user_id, Some(&resource), Silent).allows()
+        let permission = Ok(self.permission);
+        let resource = Some(&resource);
+        decide_for(
+            self.snapshot,
+            &query,
+            self.user_id,
+            permission,
+            resource,
+            Silent,
+        )
+        .allows()
     }
 
     /// Whether all rows that the registration makes are decided so.

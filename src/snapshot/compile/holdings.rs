@@ -101,6 +101,12 @@ impl Holdings {
         id
     }
 
+    /// The roles of these rows of `limited`.
+    pub(super) fn roles_of(&self, limited: &[u32]) -> impl Iterator<Item = usize> {
+        let rows = limited.iter().map(|&id| &self.limited_rows[id as usize]);
+        rows.map(|row| row.role as usize)
+    }
+
     /// The set of these roles.
     pub(super) fn role_set(&mut self, lists: &mut Lists, roles: &mut Vec<u32>) -> u32 {
         let roles = lists.intern_set(roles);

@@ -122,6 +122,7 @@ impl<'p> Builder<'p> {
             (said, names, objects, people)
         });
         said.enter(&mut people.rows, &mut objects.rows);
+        people.enter_limited_bits(lists, tables);
         tables.names = names.into();
         tables.objects = objects.rows.into();
         tables.members = objects.members.into();

@@ -1,7 +1,7 @@
 //! Users: what each belongs to, reaches and holds.
 
 use super::super::lists::Lists;
-use super::super::tables::{NONE, UserRow};
+use super::super::tables::{NONE, Tables, UserRow, permission_bit};
 use super::belonging::Belonging;
 use super::holdings::{Held, Holdings, Implicit};
 use super::origins::Gathered;
@@ -65,6 +65,20 @@ impl People {
             implicit,
         }
     }
+
+    /// Enters what the users' limited roles speak of, once the roles' cells are made.
+    pub(super) fn enter_limited_bits(&mut self, lists: &Lists, tables: &Tables) {
+        let bits_of = |cells: &[u8]| {
+            let speaks = (0..).zip(cells).filter(|&(_, &cell)| cell != 0);
+            speaks.fold(0, |bits, (permission, _)| bits | permission_bit(permission))
+        };
+        let width = tables.permissions.len().max(1);
+        let of_roles: Vec<u64> = tables.role_cells.chunks_exact(width).map(bits_of).collect();
+        for row in &mut self.rows {
+            let roles = self.holdings.roles_of(lists.get(row.limited));
+            row.limited_bits = roles.fold(0, |bits, role| bits | of_roles[role]);
+        }
+    }
 }
 
 // === impl Maker ===
@@ -103,7 +117,8 @@ impl Maker<'_> {
             limited: lists.intern_set(&mut self.held.limited),
             shift_plan: shift.map_or(NONE, |plan| self.holdings.plan(plan)),
             properties: NONE,
-            reserved: [0; 3],
+            reserved: 0,
+            limited_bits: 0,
         }
     }
 
