@@ -22,6 +22,7 @@ pub(super) use body::{AnswerBody, Rpc};
 
 use self::body::End;
 use super::respond::Answer;
+use super::routes::route;
 use super::trail::Trail;
 use super::worker::Worker;
 use crate::access::Peer;
@@ -52,6 +53,9 @@ impl Call {
             "/envoy.service.auth.v3.Authorization/Check" => Self::Authorize,
             "/grpc.health.v1.Health/Check" => Self::Health,
             "/grpc.health.v1.Health/Watch" => Self::WatchHealth,
+            // A call to the application, which Envoy asks about over HTTP. An answer to it as a call
+            // would have status 200, and let it pass.
+            path if is_of_proxies(&head.method, path) => return None,
             _ => Self::Unknown,
         })
     }
@@ -75,6 +79,11 @@ impl Call {
             Self::Unknown => (Api::Unrouted, Answer::uncalled(End::NoMethod)),
         }
     }
+}
+
+/// Whether the path is one of those that proxies ask at.
+fn is_of_proxies(method: &Method, path: &str) -> bool {
+    route(method, path).is_ok_and(|route| route.api.is_of_proxies())
 }
 
 /// Whether the body is said to be messages of protobuf: `application/grpc`, perhaps `+proto`.

@@ -1,58 +1,30 @@
 //! Calls as bytes: what no library would send.
 
-use http_body_util::{BodyExt, Full};
-use hyper::body::Bytes;
-use hyper::client::conn::http2;
-use hyper::{Request, Response};
-use hyper_util::rt::{TokioExecutor, TokioIo};
+use std::convert::Infallible;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use http_body_util::Full;
+use hyper::Request;
+use hyper::body::{Body, Bytes, Frame};
 use prost::Message;
 
 use envoy_types::pb::envoy::service::auth::v3::CheckResponse;
 
-use super::{Told, run, verdict};
+use super::{Exchanged, Told, exchange, verdict};
 use crate::proxy::{start_with, trusted};
-use crate::service::{Service, request};
+use crate::service::{Service, Start, request};
 
 const CHECK: &str = "/envoy.service.auth.v3.Authorization/Check";
 
-/// An answer: status, body, and what stands for `grpc-status` in head or trailers.
-struct Answer {
-    status: u16,
-    body: Bytes,
-    rpc: Option<String>,
-}
-
-fn send(service: &Service, path: &str, kind: &str, body: impl Into<Bytes>) -> Answer {
-    let body = Full::new(body.into());
+fn send(service: &Service, path: &str, kind: &str, body: impl Into<Bytes>) -> Exchanged {
     let request = Request::post(format!("http://{}{path}", service.address))
         .header("content-type", kind)
         .header("te", "trailers")
-        .body(body)
+        .body(Full::new(body.into()))
         .unwrap();
-    run(async {
-        let stream = tokio::net::TcpStream::connect(&service.address)
-            .await
-            .unwrap();
-        let stream = TokioIo::new(stream);
-        let (mut sender, connection) = http2::handshake(TokioExecutor::new(), stream)
-            .await
-            .unwrap();
-        tokio::spawn(connection);
-        let answer: Response<_> = sender.send_request(request).await.unwrap();
-        let status = answer.status().as_u16();
-        let headers = answer.headers().clone();
-        let body = answer.into_body().collect().await.unwrap();
-        let trailers = body.trailers().cloned().unwrap_or_default();
-        let rpc = trailers
-            .get("grpc-status")
-            .or_else(|| headers.get("grpc-status"));
-        let rpc = rpc.map(|status| status.to_str().unwrap().to_owned());
-        Answer {
-            status,
-            body: body.to_bytes(),
-            rpc,
-        }
-    })
+    exchange(service, request)
 }
 
 fn framed(flag: u8, length: usize, message: &[u8]) -> Vec<u8> {
@@ -73,6 +45,54 @@ fn reason(service: &Service, body: Vec<u8>) -> String {
     let (code, reason) = verdict(&CheckResponse::decode(message).unwrap());
     assert_eq!(code == 0, reason == "authenticated", "{reason}");
     reason
+}
+
+/// A body of which nothing comes.
+struct Stuck;
+
+impl Body for Stuck {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        Poll::Pending
+    }
+}
+
+#[test]
+fn a_message_that_does_not_come_is_denied_and_no_error() {
+    let mut start = Start::limits(|limits| limits.body_timeout = Duration::from_millis(300));
+    start.proxy = trusted();
+    let service = start.serve();
+    let request = Request::post(format!("http://{}{CHECK}", service.address))
+        .header("content-type", "application/grpc")
+        .body(Stuck)
+        .unwrap();
+    let answer = exchange(&service, request);
+    assert_eq!((answer.status, answer.rpc.as_deref()), (200, Some("0")));
+    let message = CheckResponse::decode(answer.body.slice(5..)).unwrap();
+    assert_eq!(verdict(&message), (7, "message_too_slow".to_owned()));
+}
+
+/// Envoy, asking over HTTP/2 about a call to the application: an answer to that call, which always has
+/// status 200, would let it pass.
+#[test]
+fn a_proxys_question_about_a_call_is_none() {
+    let service = start_with(trusted());
+    for path in [
+        "/proxy/envoy/me",
+        "/acme/proxy/envoy/me",
+        "/acme/proxy/auth",
+    ] {
+        for kind in ["application/grpc", "application/grpc+proto"] {
+            let answer = send(&service, path, kind, framed(0, 0, b""));
+            let expected = if path.ends_with("auth") { 403 } else { 401 };
+            assert_eq!((answer.status, answer.rpc), (expected, None), "{path}");
+        }
+    }
 }
 
 #[test]

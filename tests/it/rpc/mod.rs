@@ -16,6 +16,10 @@ use envoy_types::pb::envoy::service::auth::v3::{
     AttributeContext, CheckRequest, CheckResponse, DeniedHttpResponse, OkHttpResponse,
 };
 use envoy_types::pb::google::protobuf::value::Kind;
+use http_body_util::BodyExt;
+use hyper::body::{Body, Bytes};
+use hyper::client::conn::http2;
+use hyper_util::rt::{TokioExecutor, TokioIo};
 use tonic::transport::Channel;
 
 use crate::service::Service;
@@ -30,6 +34,43 @@ fn run<T>(talk: impl Future<Output = T>) -> T {
         .build();
     let timed = async { tokio::time::timeout(PATIENCE, talk).await };
     runtime.unwrap().block_on(timed).unwrap()
+}
+
+/// An answer: status, body, and what stands for `grpc-status` in head or trailers.
+pub(crate) struct Exchanged {
+    pub(crate) status: u16,
+    body: Bytes,
+    rpc: Option<String>,
+}
+
+/// One request over HTTP/2, as it is.
+pub(crate) fn exchange<B>(service: &Service, request: hyper::Request<B>) -> Exchanged
+where
+    B: Body<Data = Bytes> + Send + Unpin + 'static,
+    B::Error: std::error::Error + Send + Sync,
+{
+    run(async {
+        let stream = tokio::net::TcpStream::connect(&service.address);
+        let stream = TokioIo::new(stream.await.unwrap());
+        let (mut sender, connection) = http2::handshake(TokioExecutor::new(), stream)
+            .await
+            .unwrap();
+        tokio::spawn(connection);
+        let answer = sender.send_request(request).await.unwrap();
+        let status = answer.status().as_u16();
+        let headers = answer.headers().clone();
+        let body = answer.into_body().collect().await.unwrap();
+        let trailers = body.trailers().cloned().unwrap_or_default();
+        let rpc = trailers
+            .get("grpc-status")
+            .or_else(|| headers.get("grpc-status"));
+        let rpc = rpc.map(|status| status.to_str().unwrap().to_owned());
+        Exchanged {
+            status,
+            body: body.to_bytes(),
+            rpc,
+        }
+    })
 }
 
 async fn channel(service: &Service) -> Channel {
