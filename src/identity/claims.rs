@@ -8,7 +8,7 @@ use std::fmt;
 use serde::de::{Deserialize, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Number, Value};
 
-/// The claims of a token.
+/// The claims of a token, or what its header says.
 pub(super) struct Claims(Map<String, Value>);
 
 /// A value in which no name stands twice.

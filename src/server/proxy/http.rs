@@ -2,11 +2,12 @@
 //! 401 or 403.
 
 use hyper::Version;
-use hyper::header::HOST;
+use hyper::header::{COOKIE, HOST, HeaderMap, HeaderValue};
 use hyper::http::request::Parts;
 use hyper::http::uri::Authority;
 
 use super::decision::{About, Denied, Question, Verdict, decide};
+use super::request::Headers;
 use crate::access::Peer;
 use crate::identity::{Passed, Sent};
 use crate::server::respond::Answer;
@@ -14,6 +15,14 @@ use crate::server::routes::Route;
 use crate::server::trail::Trail;
 use crate::server::worker::Worker;
 use crate::telemetry::{Api, Limit, ProxyRefused};
+
+/// What a proxy passes on. Over HTTP/2 a client of its own may have cut `Cookie` into pieces (RFC
+/// 9113, section 8.2.3), which are one header all the same.
+struct Told<'r> {
+    headers: &'r HeaderMap,
+    /// The pieces, where there are several.
+    cookie: Option<Vec<u8>>,
+}
 
 /// Answers a proxy. The request's body says nothing, and is not waited for.
 pub(in crate::server) fn answer(
@@ -46,7 +55,7 @@ pub(in crate::server) fn answer(
             caller,
             company,
             about,
-            headers: &head.headers,
+            headers: &Told::new(head),
         },
     );
     match verdict {
@@ -95,4 +104,34 @@ fn itself<'r>(head: &'r Parts, rest: &str) -> Result<About<'r>, ProxyRefused> {
     };
     let method = head.method.as_str().as_bytes();
     Ok(About::Itself(method, host, target.as_bytes()))
+}
+
+// === impl Told ===
+
+impl<'r> Told<'r> {
+    fn new(head: &'r Parts) -> Self {
+        let headers = &head.headers;
+        let mut cookie = None;
+        if head.version >= Version::HTTP_2 && headers.header(COOKIE.as_str()) == Sent::Several {
+            let pieces = headers.get_all(COOKIE).iter();
+            let pieces: Vec<&[u8]> = pieces.map(HeaderValue::as_bytes).collect();
+            cookie = Some(pieces.join(&b"; "[..]));
+        }
+        Self { headers, cookie }
+    }
+}
+
+impl Passed for Told<'_> {
+    fn header(&self, name: &str) -> Sent<'_> {
+        match &self.cookie {
+            Some(cookie) if name == COOKIE.as_str() => Sent::Once(cookie),
+            _ => self.headers.header(name),
+        }
+    }
+}
+
+impl Headers for Told<'_> {
+    fn any_name(&self, test: impl FnMut(&str) -> bool) -> bool {
+        self.headers.any_name(test)
+    }
 }

@@ -3,11 +3,14 @@
 use std::time::SystemTime;
 
 use callgate::config::{Identity, Proxy};
+use http_body_util::Full;
+use hyper::body::Bytes;
 use serde_json::json;
 
 use super::signer::{Signer, seconds};
 use super::tokens::jwt;
 use crate::proxy::{start_with, trusted};
+use crate::rpc::exchange;
 use crate::service::{Answer, Service, request};
 
 struct House {
@@ -77,6 +80,16 @@ fn a_companys_token_is_its_users_and_another_companys_is_no_token() {
     // The way of all others is none of acme's.
     assert_eq!(house.ask(&["X-Auth-User: olga"]).status, 401);
     assert_eq!(house.ask(&[]).status, 401);
+    // Where everybody may pass, what is no token makes nobody of its user, and keeps nobody out.
+    let headers = [
+        "X-Original-Method: GET",
+        "X-Original-URI: /public/x",
+        "Authorization: Bearer x.y.z",
+    ];
+    let open = house
+        .service
+        .ask(request("GET", "/acme/proxy/auth", &headers, ""));
+    assert_eq!((open.status, open.header("x-callgate-user")), (200, ""));
     // A user whom the company does not know is known, and may do nothing.
     let stranger = format!("Authorization: Bearer {}", house.token("acme", "nobody"));
     assert_eq!(house.ask(&[&stranger]).status, 403);
@@ -91,4 +104,36 @@ fn a_token_is_checked_once_by_each_worker_however_often_it_comes() {
     }
     let checks = house.checks();
     assert!((1..=2).contains(&checks), "{checks} checks by two workers");
+}
+
+/// Over HTTP/2 a proxy may send `Cookie` in pieces (RFC 9113, section 8.2.3), as Go's client does:
+/// they are one header, in which two cookies of the name are still one too many.
+#[test]
+fn a_cookie_in_pieces_is_one_header_over_http2_alone() {
+    let house = House::new();
+    let own = format!("session={}", house.token("acme", "olga"));
+    let other = "session=a.b.c";
+    let ask = |cookies: &[&str]| {
+        let url = format!("http://{}/acme/proxy/auth", house.service.address);
+        let request = hyper::Request::get(url)
+            .header("x-original-method", "GET")
+            .header("x-original-uri", "/me");
+        let with = |request: hyper::http::request::Builder, cookie: &&str| {
+            request.header("cookie", *cookie)
+        };
+        let request = cookies
+            .iter()
+            .fold(request, with)
+            .body(Full::<Bytes>::default())
+            .unwrap();
+        exchange(&house.service, request).status
+    };
+    assert_eq!(ask(&[&own]), 200);
+    assert_eq!(ask(&["a=b", &own, "c=d"]), 200);
+    assert_eq!(ask(&["a=b", "c=d"]), 401);
+    assert_eq!(ask(&[&own, other]), 401);
+    assert_eq!(ask(&[other, &own]), 401);
+    let own = format!("Cookie: {own}");
+    assert_eq!(house.ask(&[&own]).status, 200);
+    assert_eq!(house.ask(&[&own, "Cookie: a=b"]).status, 401);
 }

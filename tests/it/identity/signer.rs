@@ -9,8 +9,8 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use ring::hmac;
 use ring::rand::SystemRandom;
 use ring::signature::{
-    ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, Ed25519KeyPair, KeyPair, RSA_PKCS1_SHA256,
-    RSA_PSS_SHA256, RsaKeyPair, RsaPublicKeyComponents,
+    ECDSA_P256_SHA256_ASN1_SIGNING, ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, Ed25519KeyPair,
+    KeyPair, RSA_PKCS1_SHA256, RSA_PSS_SHA256, RsaKeyPair, RsaPublicKeyComponents,
 };
 use rustls::pki_types::PrivatePkcs8KeyDer;
 use rustls::pki_types::pem::PemObject;
@@ -23,6 +23,8 @@ pub(crate) enum Signer {
     Rsa(Box<RsaKeyPair>),
     Pss(Box<RsaKeyPair>),
     Hmac(Vec<u8>),
+    /// No signature, but bytes of one.
+    Bytes(Vec<u8>),
     None,
 }
 
@@ -49,11 +51,22 @@ fn rsa() -> RsaKeyPair {
 
 impl Signer {
     pub(crate) fn ec() -> Self {
+        let [key, _] = Self::ec_twice();
+        key
+    }
+
+    /// A key, and the same one that writes signatures in DER, as JSON Web Signatures do not.
+    pub(crate) fn ec_twice() -> [Self; 2] {
         let random = SystemRandom::new();
-        let how = &ECDSA_P256_SHA256_FIXED_SIGNING;
-        let key = EcdsaKeyPair::generate_pkcs8(how, &random).unwrap();
-        let key = EcdsaKeyPair::from_pkcs8(how, key.as_ref(), &random).unwrap();
-        Self::Ec(Box::new(key))
+        let ways = [
+            &ECDSA_P256_SHA256_FIXED_SIGNING,
+            &ECDSA_P256_SHA256_ASN1_SIGNING,
+        ];
+        let key = EcdsaKeyPair::generate_pkcs8(ways[0], &random).unwrap();
+        ways.map(|how| {
+            let key = EcdsaKeyPair::from_pkcs8(how, key.as_ref(), &random).unwrap();
+            Self::Ec(Box::new(key))
+        })
     }
 
     pub(crate) fn ed() -> Self {
@@ -76,7 +89,7 @@ impl Signer {
             Self::Rsa(_) => "RS256",
             Self::Pss(_) => "PS256",
             Self::Hmac(_) => "HS256",
-            Self::None => "none",
+            Self::Bytes(_) | Self::None => "none",
         }
     }
 
@@ -96,7 +109,7 @@ impl Signer {
                 json!({"kty": "RSA", "n": base64url(n), "e": base64url(e)})
             }
             Self::Hmac(key) => json!({"kty": "oct", "k": base64url(key)}),
-            Self::None => panic!("there is no key"),
+            Self::Bytes(_) | Self::None => panic!("there is no key"),
         };
         let members = jwk.as_object_mut().unwrap();
         members.insert("kid".to_owned(), id.into());
@@ -111,6 +124,7 @@ impl Signer {
         let bytes = message.as_bytes();
         let signature = match self {
             Self::Ec(key) => key.sign(&random, bytes).unwrap().as_ref().to_vec(),
+            Self::Bytes(bytes) => bytes.clone(),
             Self::Ed(key) => key.sign(bytes).as_ref().to_vec(),
             Self::Rsa(key) | Self::Pss(key) => {
                 let mut signature = vec![0; key.public().modulus_len()];

@@ -47,8 +47,12 @@ struct Keys {
 
 impl Keys {
     fn new() -> Self {
+        let [e1, der] = Signer::ec_twice();
         let signers = HashMap::from([
-            ("e1", Signer::ec()),
+            ("e1", e1),
+            ("der", der),
+            ("zeros", Signer::Bytes(vec![0; 64])),
+            ("zero", Signer::Bytes(vec![0])),
             ("r1", Signer::rsa()),
             ("d1", Signer::ed()),
             ("p1", Signer::pss()),
@@ -221,9 +225,10 @@ fn each_token_is_whose_it_is_or_nobodys() {
     let mut failures = Vec::new();
     for case in cases() {
         let signer = &keys.signers[case.sign.as_str()];
-        let claims = timed(case.claims.as_deref().unwrap_or(CLAIMS), now);
+        let deep = |text: &str| text.replace("DEEP", &"[".repeat(5_000));
+        let claims = deep(&timed(case.claims.as_deref().unwrap_or(CLAIMS), now));
         let stranger = keys.signers["stranger"].jwk("", &json!({}));
-        let token = match &case.header {
+        let token = match case.header.as_deref().map(deep) {
             Some(header) => {
                 let header = header.replace("JWK_X", stranger["x"].as_str().unwrap());
                 signer.sign(
