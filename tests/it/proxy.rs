@@ -351,6 +351,15 @@ fn what_is_told_twice_or_otherwise_is_refused() {
         ("aliased_header", vec![GET, uri, olga, "Callgate_Token: x"]),
         (
             "aliased_header",
+            vec![GET, uri, olga, "X~Callgate!User: ewa"],
+        ),
+        (
+            "aliased_header",
+            vec![GET, uri, olga, "SCRIPT_NAME: /calls"],
+        ),
+        ("aliased_header", vec![GET, uri, olga, "PATH_INFO: /public"]),
+        (
+            "aliased_header",
             vec![GET, uri, olga, "X_Forwarded_Client_Cert: x"],
         ),
         (
@@ -372,6 +381,18 @@ fn what_is_told_twice_or_otherwise_is_refused() {
         (
             "target_override",
             vec![GET, uri, olga, "X-Rewrite-URL: /admin"],
+        ),
+        (
+            "target_override",
+            vec![GET, uri, olga, "X-Script-Name: /calls"],
+        ),
+        (
+            "target_override",
+            vec![GET, uri, olga, "Script-Name: /calls"],
+        ),
+        (
+            "target_override",
+            vec![GET, uri, olga, "Path-Info: /public"],
         ),
         ("bad_method", vec!["X-Original-Method: delete", uri, olga]),
         (

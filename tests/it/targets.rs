@@ -69,11 +69,11 @@ fn a_url_is_a_host_and_a_path() {
 }
 
 #[test]
-fn a_method_is_a_token_without_small_letters() {
+fn a_method_is_a_token_without_small_letters_and_of_a_path() {
     for method in ["GET", "DELETE", "M-SEARCH", "X1"] {
         assert_eq!(target::method(method.as_bytes()), Ok(method));
     }
-    for method in ["", "get", "Get", "G T", "GET\n", "GÉT", "GET/"] {
+    for method in ["", "get", "Get", "G T", "GET\n", "GÉT", "GET/", "CONNECT"] {
         assert!(target::method(method.as_bytes()).is_err(), "{method}");
     }
 }

@@ -49,8 +49,9 @@ const METHOD_OVERRIDES: [&str; 3] = [
     "x-http-method",
     "x-method-override",
 ];
-/// By which they are told that another path is. (`X-Original-URL` is one too, and read above.)
-const TARGET_OVERRIDES: [&str; 1] = ["x-rewrite-url"];
+/// By which they are told that another path is. (`X-Original-URL` is one too, and read above.) The
+/// last two are WSGI's own words for the parts of a path, which some servers take from a header.
+const TARGET_OVERRIDES: [&str; 4] = ["x-rewrite-url", "x-script-name", "script-name", "path-info"];
 
 /// Names that callgate reads or sets: what others may take for one of them is refused.
 pub(super) struct Guarded {
@@ -197,8 +198,8 @@ impl Guarded {
         Ok(())
     }
 
-    /// Whether it is one of the names but for `_` or `.` where that has `-`: many applications
-    /// cannot tell them apart.
+    /// Whether it is one of the names but for `_`, `.` or the like where that has `-`: many
+    /// applications cannot tell them apart.
     fn is_alias(&self, name: &str) -> bool {
         let plain = |byte: u8| if is_odd(byte) { b'-' } else { byte };
         let same = |(a, b): (u8, u8)| plain(a) == plain(b);
@@ -211,9 +212,10 @@ impl Guarded {
     }
 }
 
-/// Letters that many applications read as a hyphen.
+/// What applications read as they read a hyphen: of CGI's names (RFC 3875, section 4.1.18) all that
+/// is neither a letter nor a digit has become `_`.
 const fn is_odd(byte: u8) -> bool {
-    matches!(byte, b'_' | b'.')
+    !byte.is_ascii_alphanumeric() && byte != b'-'
 }
 
 // === impl HeaderMap ===

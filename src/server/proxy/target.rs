@@ -87,16 +87,18 @@ pub fn host(authority: &[u8]) -> Result<Cow<'_, str>, ProxyRefused> {
 }
 
 /// A method: a token (RFC 9110, section 9.1) without small letters, since some applications take
-/// `delete` for `DELETE` and some do not.
+/// `delete` for `DELETE` and some do not. `CONNECT` asks for a host and has no path (section 9.3.6):
+/// what a proxy tells as its path is made up.
 ///
 /// # Errors
-/// It is none.
+/// It is none, or of no path.
 pub fn method(method: &[u8]) -> Result<&str, ProxyRefused> {
     let is_of_token = |byte: &u8| {
         byte.is_ascii_uppercase() || byte.is_ascii_digit() || b"!#$%&'*+-.^_`|~".contains(byte)
     };
     let text = str::from_utf8(method).ok();
-    text.filter(|_| !method.is_empty() && method.iter().all(is_of_token))
+    text.filter(|text| !text.is_empty() && *text != "CONNECT")
+        .filter(|_| method.iter().all(is_of_token))
         .ok_or(ProxyRefused::BadMethod)
 }
 
