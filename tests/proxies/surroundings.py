@@ -35,17 +35,19 @@ class Application:
                 while (line := lines.readline().rstrip(b"\r\n")):
                     name, _, value = line.partition(b":")
                     headers.append((name.decode("latin-1").lower(), value.strip().decode("latin-1")))
-                of = dict(headers)
+                of, trailers = dict(headers), []
                 if "chunked" in of.get("transfer-encoding", ""):
                     body = b""
-                    while (size := int(lines.readline() or b"0", 16)):
+                    while (size := int(lines.readline().partition(b";")[0] or b"0", 16)):
                         body += lines.read(size)
                         lines.readline()
-                    lines.readline()
+                    while (line := lines.readline().rstrip(b"\r\n")):
+                        name, _, value = line.partition(b":")
+                        trailers.append((name.decode("latin-1").lower(), value.strip().decode("latin-1")))
                 else:
                     body = lines.read(int(of.get("content-length", 0)))
                 with self.lock:
-                    self.requests.append(Seen(method.decode("latin-1"), target, headers, body))
+                    self.requests.append(Seen(method.decode("latin-1"), target, headers, body, trailers))
                 answer = b"HTTP/1.1 200 OK\r\nContent-Length: 7\r\nX-Application: yes\r\n\r\n"
                 connection.sendall(answer + (b"" if method == b"HEAD" else b"reached"))
 
@@ -59,8 +61,8 @@ class Application:
 class Seen:
     """A request as the application saw it."""
 
-    def __init__(self, method, target, headers, body):
-        self.method, self.target, self.headers, self.body = method, target, headers, body
+    def __init__(self, method, target, headers, body, trailers):
+        self.method, self.target, self.headers, self.body, self.trailers = method, target, headers, body, trailers
 
     def all(self, name):
         return [value for of, value in self.headers if of == name]
@@ -71,7 +73,7 @@ class Seen:
         return values[0] if values else ""
 
     def __repr__(self):
-        return f"{self.method} {self.target!r} {self.headers}"
+        return f"{self.method} {self.target!r} {self.headers} {self.trailers or ''}"
 
 
 def whole(raw, method):
@@ -86,13 +88,13 @@ class Answer:
         self.status, self.headers, self.body = status, headers, body
 
 
-def ask(port, method, target, headers=(), body=b"", host="demo.example", patience=8):
+def ask(port, method, target, headers=(), body=b"", host="demo.example", patience=8, length=True):
     """Sends a request as it is, byte by byte; the answer's status is 0 if there is none."""
     target = target.encode("utf-8") if isinstance(target, str) else target
     head = [method.encode() + b" " + target + b" HTTP/1.1", b"Host: " + host.encode()]
     head += [header.encode("latin-1") for header in headers]
     head += [b"Connection: close"]
-    if body:
+    if body and length:
         head.append(b"Content-Length: %d" % len(body))
     try:
         with socket.create_connection(("127.0.0.1", port), timeout=patience) as connection:
