@@ -76,6 +76,8 @@ mod policy_errors;
 mod policy_examples;
 /// `callgate serve` as a process.
 mod process;
+/// What is said of proxies beside the table of attacks: logs, ages, settings.
+mod proxied;
 /// What reverse proxies are answered.
 mod proxy;
 /// Publishing, and what reads what was published.

@@ -354,3 +354,21 @@ fn value(text: &str) -> HeaderValue {
     }
     HeaderValue::try_from(encoded).unwrap_or(empty)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::value;
+
+    #[test]
+    fn what_is_not_visible_ascii_and_the_percent_sign_are_encoded() {
+        for (text, expected) in [
+            ("", ""),
+            ("olga@demo.example", "olga@demo.example"),
+            ("50%41", "50%2541"),
+            ("a b\r\nx: y", "a%20b%0D%0Ax:%20y"),
+            ("\u{142}\0\u{7f}", "%C5%82%00%7F"),
+        ] {
+            assert_eq!(value(text), expected, "{text:?}");
+        }
+    }
+}
