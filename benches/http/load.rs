@@ -120,17 +120,42 @@ pub(crate) fn wrk(server: &Server, path: &str, bodies: &[String], connections: u
 
 /// Keeps so many connections busy over HTTP/2, ten streams each.
 pub(crate) fn h2load(server: &Server, path: &str, body: &str, connections: usize) -> Load {
+    let headers = ["content-type: application/json"];
+    over_http2(
+        &server.address,
+        path,
+        &headers,
+        body.as_bytes(),
+        connections,
+    )
+}
+
+/// The same with one call of gRPC.
+pub(crate) fn calls(address: &str, path: &str, framed: &[u8], connections: usize) -> Load {
+    let headers = ["content-type: application/grpc", "te: trailers"];
+    over_http2(address, path, &headers, framed, connections)
+}
+
+fn over_http2(
+    address: &str,
+    path: &str,
+    headers: &[&'static str],
+    body: &[u8],
+    connections: usize,
+) -> Load {
+    let headers: Vec<&str> = headers.iter().flat_map(|header| ["-H", *header]).collect();
     let scratch = tempfile::tempdir().unwrap();
     let file = scratch.path().join("body");
     std::fs::write(&file, body).unwrap();
-    let url = format!("http://{}{path}", server.address);
+    let url = format!("http://{address}{path}");
     let run = move |length: Duration| {
         let _keep = &scratch;
         let started = Instant::now();
         let told = told(
             Command::new("h2load")
-                .args(["-t1", "-m10", "-H"])
-                .args(["content-type: application/json", "-d"])
+                .args(["-t1", "-m10"])
+                .args(&headers)
+                .arg("-d")
                 .arg(&file)
                 .arg(format!("-c{connections}"))
                 .arg(format!("-D{}", length.as_secs().max(1)))

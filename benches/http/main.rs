@@ -19,11 +19,14 @@
     reason = "tests and benches fail by panicking"
 )]
 
+mod calls;
 mod cerbos;
 mod floor;
 #[path = "../../tests/generate/mod.rs"]
 mod generate;
 mod load;
+#[path = "../proxies/message.rs"]
+mod message;
 mod server;
 mod table;
 
@@ -76,6 +79,7 @@ fn main() {
     bench.at_size("L", &Shape::L, false);
     bench.reloading();
     bench.beside_cerbos();
+    bench.calls_beside_cerbos();
     bench.table.finish();
 }
 

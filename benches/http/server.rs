@@ -15,6 +15,8 @@ pub(crate) struct Server {
     pub(crate) unix: PathBuf,
     /// Host and port of the listener for operators, where there is one.
     pub(crate) admin: Option<String>,
+    /// Host and port for gRPC, where they are others.
+    pub(crate) grpc: Option<String>,
 }
 
 /// The core that serves, and the one that asks.
@@ -32,6 +34,11 @@ const CERBOS: &str = concat!(
 impl Server {
     /// `callgate serve` over this tree, with one worker.
     pub(crate) fn callgate(tree: &Path, unix: &Path) -> Self {
+        Self::callgate_with(tree, unix, &[])
+    }
+
+    /// The same, with these settings.
+    pub(crate) fn callgate_with(tree: &Path, unix: &Path, settings: &[&str]) -> Self {
         let mut command = pinned(env!("CARGO_BIN_EXE_callgate"));
         command.arg("serve").arg(tree);
         command.args([
@@ -42,6 +49,7 @@ impl Server {
             "--workers",
             "1",
         ]);
+        command.args(settings);
         command.args(["--log-level", "off", "--listen"]);
         command.arg(format!("unix:{}", unix.display()));
         Self::start(command, unix)
@@ -66,6 +74,7 @@ impl Server {
             address,
             unix: PathBuf::new(),
             admin: None,
+            grpc: Some(grpc),
         }
     }
 
@@ -86,6 +95,7 @@ impl Server {
             process,
             address: address.expect("the server is not ready"),
             admin,
+            grpc: None,
             unix: unix.to_owned(),
         }
     }

@@ -35,6 +35,7 @@ use signer::Signer;
 
 /// The check of everything that is measured here: the demo's ewa looks at a queue.
 const EVALUATION: &str = r#"{"subject":{"type":"user","id":"ewa"},"action":{"name":"view"},"resource":{"type":"queue","id":"bank-in"}}"#;
+const PATH: &str = "/queues/bank-in";
 const TARGET: &str = "https://demo.example/queues/bank-in";
 
 /// callgate with users known in both ways: the company `demo` by a token, all others by a header.
@@ -90,7 +91,7 @@ fn main() {
             subrequest(&by_token, ("Authorization", &bearer)),
         ],
     );
-    let by_name = message::check("x-auth-user", "ewa");
+    let by_name = message::check(PATH, "x-auth-user", "ewa");
     run.pair(
         "ext_authz, user by header / bare tonic",
         [
@@ -98,7 +99,7 @@ fn main() {
             load::h2load(&by_header, &by_name),
         ],
     );
-    let by_bearer = message::check("authorization", &bearer);
+    let by_bearer = message::check(PATH, "authorization", &bearer);
     run.pair(
         "ext_authz, token seen before / bare tonic",
         [

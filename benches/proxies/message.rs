@@ -6,10 +6,9 @@ use envoy_types::pb::envoy::service::auth::v3::attribute_context::{HttpRequest, 
 use envoy_types::pb::envoy::service::auth::v3::{AttributeContext, CheckRequest};
 use prost::Message;
 
-const HEADERS: [(&str, &str); 15] = [
+const HEADERS: [(&str, &str); 14] = [
     (":authority", "demo.example"),
     (":method", "GET"),
-    (":path", "/queues/bank-in"),
     (":scheme", "https"),
     (
         "accept",
@@ -30,11 +29,11 @@ const HEADERS: [(&str, &str); 15] = [
     ("x-request-id", "2f1b1c60-9d53-4f77-8f1d-6f0a54e5f1d3"),
 ];
 
-/// The question, framed, with one more header.
-pub(crate) fn check(name: &str, value: &str) -> Vec<u8> {
+/// The question about this path, framed, with one more header.
+pub(crate) fn check(path: &str, name: &str, value: &str) -> Vec<u8> {
     let own = |(name, value): (&str, &str)| (name.to_owned(), value.to_owned());
     let mut headers: HashMap<String, String> = HEADERS.map(own).into();
-    headers.extend([own((name, value))]);
+    headers.extend([own((":path", path)), own((name, value))]);
     let request = CheckRequest {
         attributes: Some(AttributeContext {
             request: Some(Request {
@@ -42,7 +41,7 @@ pub(crate) fn check(name: &str, value: &str) -> Vec<u8> {
                     id: "5577006791947779410".to_owned(),
                     method: "GET".to_owned(),
                     headers,
-                    path: "/queues/bank-in".to_owned(),
+                    path: path.to_owned(),
                     host: "demo.example".to_owned(),
                     scheme: "https".to_owned(),
                     protocol: "HTTP/1.1".to_owned(),
@@ -54,7 +53,11 @@ pub(crate) fn check(name: &str, value: &str) -> Vec<u8> {
             ..AttributeContext::default()
         }),
     };
-    let message = request.encode_to_vec();
+    framed(&request.encode_to_vec())
+}
+
+/// A message as gRPC frames it.
+pub(crate) fn framed(message: &[u8]) -> Vec<u8> {
     let mut framed = vec![0];
     framed.extend((message.len() as u32).to_be_bytes());
     framed.extend(message);
