@@ -53,6 +53,15 @@ fn questions(shape: &Shape) -> Vec<Question> {
         .collect()
 }
 
+/// Fewer, since most of what is usual is denied.
+fn allowed(shape: &Shape, snapshot: &Snapshot) -> Vec<Question> {
+    let rng = &mut Rng::with_seed(SEED);
+    let allows = |question: &Question| decide::check(snapshot, &question.query()).allows();
+    (0..QUESTIONS / 4)
+        .map(|_| Question::new(&question::allowed(shape, rng, allows)))
+        .collect()
+}
+
 /// Times `decide` on questions that were read just before.
 fn bench<T>(
     c: &mut Criterion,
@@ -98,6 +107,12 @@ fn decisions(c: &mut Criterion) {
         let snapshot = compile(&policy);
         let without = format!("decide/{name}/without conditions");
         bench(c, &without, &queries, |query| {
+            decide::check(&snapshot, query)
+        });
+        let allowed = allowed(&shape, &snapshot);
+        let allowed = question::packed(&allowed);
+        let name_allowed = format!("decide/{name}/without conditions, allowed");
+        bench(c, &name_allowed, &allowed, |query| {
             decide::check(&snapshot, query)
         });
         let snapshot = compile(&read(&Company::generate(&shape, SEED)));

@@ -34,12 +34,14 @@ use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
+use callgate::decide;
 use callgate::model::Timestamp;
 use callgate::policy::{self, Policy};
 use callgate::snapshot::Snapshot;
 use fastrand::Rng;
 use generate::{Company, Question, Shape, question};
 use load::{Load, Measured};
+use serde_json::Value;
 use server::Server;
 use table::Table;
 
@@ -83,11 +85,25 @@ fn main() {
     bench.table.finish();
 }
 
-/// Bodies of evaluation requests.
-fn bodies(shape: &Shape) -> Vec<String> {
+/// Evaluation requests, half of which are allowed.
+fn requests(shape: &Shape, company: &Company) -> Vec<Value> {
+    let snapshot = Snapshot::compile(&read(company)).unwrap();
     let rng = &mut Rng::with_seed(SEED);
-    let usual = |_| question::usual(shape, rng).to_string();
-    (0..REQUESTS).map(usual).collect()
+    let allows = |question: &Question| {
+        let mut query = question.query();
+        query.now = now();
+        decide::check(&snapshot, &query).allows()
+    };
+    (0..REQUESTS)
+        .map(|n| match n % 2 {
+            0 => question::usual(shape, rng),
+            _ => question::allowed(shape, rng, allows),
+        })
+        .collect()
+}
+
+fn bodies(requests: &[Value]) -> Vec<String> {
+    requests.iter().map(Value::to_string).collect()
 }
 
 /// Bodies of batches of so many, each with all its entities.
@@ -131,8 +147,9 @@ impl Bench {
         let unix = self.scratch.path().join("callgate.sock");
         let callgate = Server::callgate(&tree, &unix);
         let floor = Server::floor(self.scratch.path());
-        let bodies = bodies(shape);
-        check(&company, &callgate, shape);
+        let requests = requests(shape, &company);
+        let bodies = bodies(&requests);
+        check(&company, &callgate, &requests);
         let both = [&floor, &callgate];
         let path = "/demo/access/v1/evaluation";
         self.pair(
@@ -193,11 +210,12 @@ impl Bench {
         let callgate = Server::callgate(&tree, &self.scratch.path().join("beside.sock"));
         let cerbos = Server::cerbos(&policy, self.scratch.path());
         let path = "/demo/access/v1/evaluation";
-        let bodies = bodies(shape);
-        let rng = &mut Rng::with_seed(SEED);
-        let theirs: Vec<String> = (0..REQUESTS)
-            .map(|_| {
-                let question = Question::new(&question::usual(shape, rng));
+        let requests = requests(shape, &company);
+        let bodies = bodies(&requests);
+        let theirs: Vec<String> = requests
+            .iter()
+            .map(|request| {
+                let question = Question::new(request);
                 let mut query = question.query();
                 query.now = now();
                 cerbos::request(&policy, &query)
@@ -236,7 +254,8 @@ impl Bench {
             return;
         }
         let tree = self.scratch.path().join("changing");
-        write(&tree, &Company::generate(&Shape::M, SEED), "demo");
+        let company = Company::generate(&Shape::M, SEED);
+        write(&tree, &company, "demo");
         let small = Company::generate(&Shape::S, SEED);
         let mut all = vec!["demo".to_owned()];
         all.extend((0..100).map(|n| format!("other-{n}")));
@@ -244,7 +263,8 @@ impl Bench {
             write(&tree, &small, other);
         }
         let server = Server::callgate(&tree, &self.scratch.path().join("changing.sock"));
-        let (path, bodies) = ("/demo/access/v1/evaluation", bodies(&Shape::M));
+        let path = "/demo/access/v1/evaluation";
+        let bodies = bodies(&requests(&Shape::M, &company));
         let users = |company: &String| tree.join(format!("companies/{company}/users.csv"));
         let texts: Vec<_> = all
             .iter()
@@ -374,16 +394,14 @@ fn now() -> Timestamp {
 }
 
 /// A thousand answers of the service are those of the library.
-fn check(company: &Company, server: &Server, shape: &Shape) {
+fn check(company: &Company, server: &Server, requests: &[Value]) {
     let snapshot = Snapshot::compile(&read(company)).unwrap();
-    let rng = &mut Rng::with_seed(SEED);
     let mut client = load::Client::connect(server, false);
-    for _ in 0..1_000 {
-        let request = question::usual(shape, rng);
-        let question = Question::new(&request);
+    for request in requests.iter().take(1_000) {
+        let question = Question::new(request);
         let mut query = question.query();
         query.now = now();
-        let expected = callgate::decide::check(&snapshot, &query).allows();
+        let expected = decide::check(&snapshot, &query).allows();
         let answer = client.ask("/demo/access/v1/evaluation", &request.to_string());
         assert_eq!(answer, format!(r#"{{"decision":{expected}}}"#), "{request}");
     }

@@ -217,6 +217,17 @@ pub fn usual(shape: &Shape, rng: &mut Rng) -> Value {
     })
 }
 
+/// As [`usual`], and allowed. Most of what is usual here is not: users, projects and roles meet by
+/// chance.
+pub fn allowed(shape: &Shape, rng: &mut Rng, allows: impl Fn(&Question) -> bool) -> Value {
+    loop {
+        let request = usual(shape, rng);
+        if allows(&Question::new(&request)) {
+            return request;
+        }
+    }
+}
+
 /// A request of any kind.
 pub fn wild(shape: &Shape, rng: &mut Rng) -> Value {
     let user = format!("u{}", rng.usize(0..shape.users + 1));
