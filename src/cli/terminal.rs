@@ -5,6 +5,7 @@ use std::io::{self, IsTerminal, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
+use serde::Serialize;
 use serde_json::{Value, json};
 
 use crate::policy::Diagnostics;
@@ -134,8 +135,12 @@ pub(crate) fn say(text: &str) {
 }
 
 /// Writes a document to standard output.
-pub(crate) fn say_json(document: &Value) {
-    say(&format!("{document:#}\n"));
+pub(crate) fn say_json(document: &impl Serialize) {
+    let mut out = io::BufWriter::new(io::stdout().lock());
+    // Whoever reads it may go before its end, as of any other output.
+    let _ = serde_json::to_writer_pretty(&mut out, document);
+    let _ = writeln!(out);
+    let _ = out.flush();
 }
 
 /// Writes an error to standard error.

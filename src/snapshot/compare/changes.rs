@@ -35,12 +35,6 @@ impl<'s> Changes<'s> {
         self.whole.push(change);
     }
 
-    /// Takes over those of other causes.
-    pub(super) fn join(&mut self, others: Self) {
-        self.alike.extend(others.alike);
-        self.whole.extend(others.whole);
-    }
-
     /// A thing that came or went, or that some users or objects now have or have no more.
     pub(super) fn note(
         &mut self,
@@ -78,7 +72,13 @@ impl<'s> Changes<'s> {
         self.alike.entry(key).or_default().extend(of);
     }
 
-    pub(super) fn finish(self, pair: &Pair<'s>, matters: &Matters<'_>) -> Vec<Change<'s>> {
+    /// All of them, sorted, with those that were finished elsewhere.
+    pub(super) fn finish(
+        self,
+        pair: &Pair<'s>,
+        matters: &Matters<'_>,
+        others: Vec<Change<'s>>,
+    ) -> Vec<Change<'s>> {
         let mut changes = self.whole;
         for (key, of) in self.alike {
             let may = may(&key, matters);
@@ -104,6 +104,7 @@ impl<'s> Changes<'s> {
             }
             changes.push(change);
         }
+        changes.extend(others);
         sorted(changes)
     }
 }

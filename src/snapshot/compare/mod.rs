@@ -299,18 +299,20 @@ impl Snapshot {
         routes::compare(&pair, &mut changes);
         // At size L either takes its time, and neither needs the other.
         let (objects, (gains, losses)) = thread::scope(|scope| {
-            let objects = scope.spawn(|| objects::compare(&pair, &matters));
+            let objects = scope.spawn(|| {
+                let changes = objects::compare(&pair, &matters);
+                changes.finish(&pair, &matters, Vec::new())
+            });
             let profiles = people::compare(&pair, &matters, &mut changes);
             let effects = effects::compare(&pair, &matters, &roles, profiles, &mut changes);
             let objects = objects.join();
             let objects = objects.unwrap_or_else(|panic| std::panic::resume_unwind(panic));
             (objects, effects)
         });
-        changes.join(objects);
         Diff {
             gains,
             losses,
-            changes: changes.finish(&pair, &matters),
+            changes: changes.finish(&pair, &matters, objects),
         }
     }
 }
