@@ -7,7 +7,7 @@
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::SystemTime;
+use std::time::{Duration, Instant, SystemTime};
 
 use arc_swap::{ArcSwap, ArcSwapOption};
 
@@ -43,6 +43,8 @@ pub struct Status {
     pub loaded_at: Option<SystemTime>,
     /// The last look after which what the source holds is what runs.
     pub fresh_at: Option<SystemTime>,
+    /// The same by the clock that nobody sets back: what decides must not look young for that.
+    pub fresh_since: Option<Instant>,
     /// What went wrong last, until an activation succeeds.
     pub failure: Option<Failure>,
 }
@@ -66,6 +68,26 @@ struct Slot {
     /// Every check is denied, since the snapshot is too old.
     denying: AtomicBool,
     status: Mutex<Status>,
+}
+
+// === impl Status ===
+
+impl Status {
+    /// Notes that what the source holds is what runs.
+    pub(crate) fn is_fresh(&mut self) {
+        self.fresh_at = Some(SystemTime::now());
+        self.fresh_since = Some(Instant::now());
+    }
+
+    /// How long it is since what the source holds was what runs: the longer of what the two clocks
+    /// say, of which one may be set, and the other stands while the machine sleeps.
+    #[must_use]
+    pub fn age(&self, now: SystemTime) -> Option<Duration> {
+        let fresh_at = self.fresh_at.or(self.loaded_at)?;
+        let age = now.duration_since(fresh_at).unwrap_or_default();
+        let ticked = self.fresh_since.map(|since| since.elapsed());
+        Some(age.max(ticked.unwrap_or_default()))
+    }
 }
 
 // === impl Companies ===
@@ -164,5 +186,24 @@ impl Slot {
     /// A poisoned status is still a status: each update is a plain assignment.
     fn status(&self) -> MutexGuard<'_, Status> {
         self.status.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_clock_that_is_set_back_makes_nothing_younger() {
+        let mut status = Status::default();
+        let now = SystemTime::now();
+        assert_eq!(status.age(now), None);
+        status.is_fresh();
+        let (hour, minute) = (Duration::from_secs(3_600), Duration::from_secs(60));
+        assert!(status.age(now).unwrap() < minute);
+        assert!(status.age(now + hour).unwrap() >= hour - minute, "it slept");
+        status.fresh_since = Instant::now().checked_sub(minute);
+        let age = status.age(now - hour).unwrap();
+        assert!(age >= minute && age < hour, "{age:?}");
     }
 }

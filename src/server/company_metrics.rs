@@ -4,7 +4,6 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use prometheus::proto::MetricFamily;
 
-use super::snapshots::age;
 use crate::companies::{Companies, Current};
 use crate::telemetry::gauge;
 
@@ -84,7 +83,7 @@ impl Row {
             .and_then(|at| at.duration_since(UNIX_EPOCH).ok());
         Self {
             generation: status.generation.map(|generation| generation as f64),
-            age: age(&status, now).map(|age| age.as_secs_f64()),
+            age: status.age(now).map(|age| age.as_secs_f64()),
             last_success: loaded_at.map(|at| at.as_secs_f64()),
             bytes,
             company,

@@ -5,7 +5,6 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use super::Shared;
-use super::snapshots::age;
 use crate::companies::Companies;
 use crate::config::{Freshness, WhenStale};
 
@@ -24,7 +23,7 @@ pub(super) fn stale(
     let names = companies.names().into_iter();
     let old = |name: &String| {
         let status = companies.status(name);
-        let age = status.and_then(|status| age(&status, now));
+        let age = status.and_then(|status| status.age(now));
         age.is_some_and(|age| age > most)
     };
     names.filter(old).collect()

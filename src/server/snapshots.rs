@@ -1,6 +1,6 @@
 //! What operators may know of each company, as JSON.
 
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
 
 use serde::Serialize;
 
@@ -69,7 +69,7 @@ impl Company {
             generation: status.generation,
             digest: None,
             loaded_at: status.loaded_at.map(time),
-            age_seconds: age(status, now).map(|age| age.as_secs_f64()),
+            age_seconds: status.age(now).map(|age| age.as_secs_f64()),
             size_bytes: None,
             users: None,
             objects: None,
@@ -101,12 +101,6 @@ impl From<&Failure> for FailureBody {
             column: place.map(|(.., column)| *column),
         }
     }
-}
-
-/// How long it is since what the source holds was what runs.
-pub(super) fn age(status: &Status, now: SystemTime) -> Option<Duration> {
-    let fresh_at = status.fresh_at.or(status.loaded_at)?;
-    Some(now.duration_since(fresh_at).unwrap_or_default())
 }
 
 /// RFC 3339, in UTC, to the millisecond.

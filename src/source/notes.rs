@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 use crate::companies::{Companies, Failure, Status};
 
@@ -39,7 +39,7 @@ impl Notes {
     pub(crate) fn fresh(&self, company: &str) {
         let mut recovered = None;
         self.note(company, |status| {
-            status.fresh_at = Some(SystemTime::now());
+            status.is_fresh();
             recovered = status.failure.take();
         });
         if let Some(failure) = recovered {
@@ -62,7 +62,7 @@ impl Notes {
             if outcome != Outcome::Unchanged || status.loaded_at.is_none() {
                 status.loaded_at = Some(now);
             }
-            status.fresh_at = Some(now);
+            status.is_fresh();
             status.failure = None;
             // A reload's number stays good: what decides is not older than it was.
             status.generation = generation.or(status.generation);
@@ -90,6 +90,7 @@ impl Notes {
         self.note(company, |status| {
             status.loaded_at = Some(SystemTime::now());
             status.fresh_at = Some(fresh_at);
+            status.fresh_since = Instant::now().checked_sub(age);
             status.generation = generation;
         });
     }
