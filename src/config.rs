@@ -32,11 +32,11 @@ pub use identity::{
 pub use proxy::{DEFAULT_UPSTREAM, Proxy, TargetHeaders, TrustedPeer, UpstreamHeaders};
 pub use public_url::PublicUrl;
 pub use raw::{Mistake, Origin, RawConfig, SETTINGS, Setting};
-pub use texts::is_company;
 use texts::{
     batch, body, body_memory, boolean, company, cores, count, delay, duration, failed_tests, file,
     header, is_remote, log_format, log_level, otlp, page, share, source, streams, threads,
 };
+pub use texts::{is_company, is_open_source};
 
 use hyper::Uri;
 
@@ -305,6 +305,7 @@ impl Config {
             log_level: read.one("log-level", log_level, || DEFAULT_LOG_LEVEL.to_owned()),
         };
         read.default_company_is_served(&config);
+        read.sources_are_trusted(&config);
         if read.mistakes.is_empty() {
             Ok(config)
         } else {
@@ -389,6 +390,28 @@ impl<'r> Reader<'r> {
             }
         }
         access
+    }
+
+    /// What comes over an open way must be signed.
+    fn sources_are_trusted(&mut self, config: &Config) {
+        if config.insecure || !config.snapshots.trust_keys.is_empty() {
+            return;
+        }
+        let shadow = config.snapshots.shadow.as_ref();
+        let sources = [("source", Some(&config.source)), ("shadow", shadow)];
+        for (name, source) in sources {
+            let Some(open) = source.and_then(|source| is_open_source(source)) else {
+                continue;
+            };
+            let given = self.raw.layers(name).into_iter().flatten().next();
+            if let Some((_, origin)) = given {
+                let message = format!(
+                    "{open}, a loopback address, or --trust-key for what was signed, or accept \
+                     that with --insecure"
+                );
+                self.mistakes.push(Mistake::new(origin, &message));
+            }
+        }
     }
 
     fn socket(&mut self) -> SocketRights {

@@ -118,6 +118,58 @@ fn an_exposed_address_needs_tls_and_callers_on_both_listeners() {
 }
 
 #[test]
+fn a_source_over_an_open_way_needs_a_key() {
+    let given =
+        |flags: &[(&'static str, &'static str)]| read(flags, &[], "").err().unwrap_or_default();
+    for name in ["source", "shadow"] {
+        for open in [
+            "http://pdp.example.com/fleet",
+            "http://10.0.0.1:80",
+            "http://127.0.0.1@example.com/",
+            "http://localhost.example.com",
+            "http://[2001:db8::1]/",
+            "nats://nats:4222/fleet",
+            "nats://127.0.0.1,nats:4222/fleet",
+        ] {
+            let mistakes = given(&[(name, open)]);
+            assert_eq!(mistakes.len(), 1, "{open}");
+            let origin = if name == "source" {
+                "SOURCE"
+            } else {
+                "--shadow"
+            };
+            let begins = format!("{origin}: the way to `");
+            assert!(mistakes[0].starts_with(&begins), "{mistakes:?}");
+            for part in ["--trust-key", "--insecure", "loopback"] {
+                assert!(mistakes[0].contains(part), "{mistakes:?}");
+            }
+            let instead = if open.starts_with("http") {
+                "https://"
+            } else {
+                "tls://"
+            };
+            assert!(mistakes[0].contains(instead), "{mistakes:?}");
+            assert!(given(&[(name, open), ("trust-key", "k")]).is_empty());
+            assert!(given(&[(name, open), ("insecure", "true")]).is_empty());
+        }
+        for closed in [
+            "https://pdp.example.com/fleet",
+            "tls://nats:4222/fleet",
+            "s3://snapshots/fleet",
+            "http://127.0.0.1:8080/fleet",
+            "http://localhost/fleet",
+            "http://[::1]:80/",
+            "nats://127.0.0.1:4222",
+            "policies",
+        ] {
+            assert_eq!(given(&[(name, closed)]), Vec::<String>::new());
+        }
+    }
+    let secret = given(&[("source", "nats://me:secret@nats:4222/fleet")]);
+    assert!(!secret[0].contains("secret"), "{secret:?}");
+}
+
+#[test]
 fn what_belongs_together_is_set_together() {
     for (flag, lacks) in [
         ("tls-cert", "--tls-key"),

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use hyper::Uri;
+use hyper::http::uri::Authority;
 use tracing_subscriber::EnvFilter;
 
 use super::{
@@ -28,6 +29,49 @@ pub(super) fn source(text: &str) -> Result<PathBuf, String> {
         ));
     }
     Ok(PathBuf::from(text))
+}
+
+/// Why whoever is between could change what comes from this source, unless a trusted key signed it:
+/// the way to it is not encrypted, and leads to other machines.
+#[must_use]
+pub fn is_open_source(source: &std::path::Path) -> Option<String> {
+    let text = source.to_str()?;
+    let (scheme, rest) = text.split_once("://")?;
+    let (is_open, instead) = match scheme {
+        "http" => (!leads_home(text), "https://"),
+        "nats" => (!leads_home(text), "tls://"),
+        "s3" => {
+            let set = |name| std::env::var(name).unwrap_or_default();
+            let endpoint = set("AWS_ENDPOINT");
+            let plain = set("AWS_ALLOW_HTTP") == "true" && endpoint.starts_with("http://");
+            (
+                plain && !leads_home(&endpoint),
+                "an AWS_ENDPOINT of https://",
+            )
+        }
+        _ => return None,
+    };
+    // A URL may hold a secret.
+    let place = rest.rsplit_once('@').map_or(rest, |(_, place)| place);
+    is_open.then(|| {
+        format!(
+            "the way to `{scheme}://{place}` is not encrypted, and whoever is between can change \
+             what comes: use {instead}"
+        )
+    })
+}
+
+/// Whether a URL leads to this machine. By what it says: what a name stands for may change.
+fn leads_home(url: &str) -> bool {
+    let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
+    let authority = rest.split('/').next().unwrap_or_default();
+    let authority: Option<Authority> = authority.parse().ok();
+    let host = authority.as_ref().map_or("", Authority::host);
+    let address = host.trim_start_matches('[').trim_end_matches(']');
+    host == "localhost"
+        || address
+            .parse()
+            .is_ok_and(|address: std::net::IpAddr| address.is_loopback())
 }
 
 pub(super) fn is_remote(source: &std::path::Path) -> bool {

@@ -65,7 +65,8 @@ pub(crate) struct Args {
     /// The group of unix sockets: a name or number
     #[arg(long, value_name = "GROUP")]
     socket_group: Option<String>,
-    /// Listen where other machines can ask, though nobody proves who asks
+    /// Listen where other machines can ask, though nobody proves who asks; take unsigned snapshots
+    /// over http:// and nats://
     #[arg(long, value_name = "BOOL", num_args = 0..=1, default_missing_value = "true", require_equals = true)]
     insecure: Option<String>,
     /// What a failed policy test does to an activation: refuse or warn [default: refuse]
