@@ -149,15 +149,16 @@ impl Desk {
         pen.borrow_mut().note(&entry).map_err(log_full)
     }
 
-    /// What is needed to log the request's decisions; `None` where none are. `traced` is the trace
-    /// that the request was put into, if it brought none.
+    /// What is needed to log the request's decisions, or how a shadow's differ; `None` where none
+    /// are. `traced` is the trace that the request was put into, if it brought none.
     pub(super) fn trail(
         &self,
         headers: &HeaderMap,
         request_id: &HeaderValue,
         traced: Option<[u8; 16]>,
     ) -> Option<Trail> {
-        self.pen.as_ref().map(|_| Trail {
+        let logs = self.pen.is_some() || self.shared.shadow.is_some();
+        logs.then(|| Trail {
             request_id: request_id.clone(),
             trace_id: traced.or_else(|| trace_parent(headers).map(|parent| parent.trace_id)),
             caller: None,
