@@ -106,15 +106,21 @@ impl Reconciler {
         observer: Arc<dyn LoadObserver>,
         stop: Arc<AtomicBool>,
     ) -> Self {
+        let (origin, shown) = match remote::is_remote(&root) {
+            false => (
+                Origin::Folder(Folder::new(root.clone(), settings.settle)),
+                root,
+            ),
+            true => {
+                let (authorities, only) = (settings.source_ca.clone(), settings.only.clone());
+                let remote = Remote::new(root, authorities, only);
+                let shown = remote.shown().to_owned();
+                (Origin::Remote(Box::new(remote)), shown)
+            }
+        };
         Self {
-            notes: Notes::new(Arc::clone(&companies), observer, root.clone()),
-            origin: match remote::is_remote(&root) {
-                false => Origin::Folder(Folder::new(root, settings.settle)),
-                true => {
-                    let (authorities, only) = (settings.source_ca.clone(), settings.only.clone());
-                    Origin::Remote(Box::new(Remote::new(root, authorities, only)))
-                }
-            },
+            notes: Notes::new(Arc::clone(&companies), observer, shown),
+            origin,
             cache: settings.cache.clone().map(Cache::open),
             companies: Arc::clone(&companies),
             activator: Activator::new(companies, settings.clone()),
@@ -168,6 +174,9 @@ impl Reconciler {
             if let Some((generation, digest)) = kept.highest.clone() {
                 self.activator.remember(&company, generation, digest);
             }
+            if kept.gone {
+                continue;
+            }
             let started = Instant::now();
             // It ran before: whatever was accepted then is accepted now.
             let options = ReloadOptions {
@@ -194,7 +203,7 @@ impl Reconciler {
 
     /// Has `changed` called when the source itself says that something changed, if it can; whether
     /// that is settled.
-    pub(crate) fn on_change(&mut self, changed: impl Fn() + Send + 'static) -> bool {
+    pub(crate) fn on_change(&mut self, changed: impl Fn() + Send + Sync + 'static) -> bool {
         match &mut self.origin {
             Origin::Folder(_) => true,
             Origin::Remote(remote) if remote.is_linked() => {
@@ -213,7 +222,7 @@ impl Reconciler {
     fn place(&self) -> &Path {
         match &self.origin {
             Origin::Folder(folder) => folder.root(),
-            Origin::Remote(remote) => remote.place(),
+            Origin::Remote(remote) => remote.shown(),
         }
     }
 
@@ -280,7 +289,7 @@ impl Reconciler {
             tracked.fresh = true;
             self.notes.fresh(company);
             if let Some(cache) = &mut self.cache {
-                cache.fresh(company);
+                cache.fresh(company, || self.companies.load(company));
             }
             return Ok(());
         }
