@@ -2,12 +2,13 @@
 
 use std::path::PathBuf;
 use std::process::ExitCode;
-use std::time::SystemTime;
+use std::time::{Duration, Instant, SystemTime};
 
 use serde_json::{Value, json};
 
 use super::keys;
 use super::terminal::{self, Exit, Format};
+use crate::config;
 use crate::decide;
 use crate::source::{self, Built, Published, Publisher, Tree};
 
@@ -40,6 +41,9 @@ pub(crate) struct Args {
     format: Format,
 }
 
+/// How long what is published may wait to be listed together with what follows.
+const LIST: Duration = Duration::from_secs(1);
+
 /// Publishes every company that can be; one that is refused keeps no other from it.
 pub(crate) fn run(args: Args) -> ExitCode {
     publish(&args).unwrap_or_else(|exit| exit).into()
@@ -47,6 +51,11 @@ pub(crate) fn run(args: Args) -> ExitCode {
 
 fn publish(args: &Args) -> Result<Exit, Exit> {
     let key = args.key.as_deref().map(keys::private).transpose()?;
+    if let Some(open) = config::is_open_source(&args.source).filter(|_| key.is_some()) {
+        // The signature would say of whatever came that it is right.
+        terminal::complain(&format!("{open}: what is signed here must come unchanged"));
+        return Err(Exit::Usage);
+    }
     let tree = terminal::read(&args.source)?;
     let wants = |name: &&str| args.company.as_deref().is_none_or(|wanted| wanted == *name);
     let companies: Vec<&str> = tree.companies().filter(wants).collect();
@@ -62,15 +71,37 @@ fn publish(args: &Args) -> Result<Exit, Exit> {
     })?;
     let mut exit = Exit::Done;
     let mut documents = Vec::new();
+    let (mut published, mut listed_at) = (Vec::new(), Instant::now());
     for company in companies {
         let (document, worse) = one(args, &tree, company, &publisher);
         exit = exit.max(worse);
+        if document.get("generation").is_some() {
+            published.push(company.to_owned());
+        }
         documents.push(document);
+        if listed_at.elapsed() >= LIST {
+            exit = exit.max(list(&publisher, &mut published));
+            listed_at = Instant::now();
+        }
     }
+    exit = exit.max(list(&publisher, &mut published));
     if args.format == Format::Json {
         terminal::say_json(&json!({ "companies": documents }));
     }
     Ok(exit)
+}
+
+/// Has readers find what was published.
+fn list(publisher: &Publisher, published: &mut Vec<String>) -> Exit {
+    match publisher.list(&std::mem::take(published)) {
+        Ok(()) => Exit::Done,
+        Err(message) => {
+            terminal::complain(&format!(
+                "published, but not listed, which another try mends: {message}"
+            ));
+            Exit::Io
+        }
+    }
 }
 
 fn one(args: &Args, tree: &Tree, company: &str, publisher: &Publisher) -> (Value, Exit) {

@@ -22,6 +22,8 @@ mod agreement;
 mod bad_input;
 /// Several checks in one request.
 mod batch;
+/// What is kept for a start without the source.
+mod cache;
 /// Worked cases of the decision model.
 mod cases;
 /// The subcommands, as processes.
@@ -115,5 +117,9 @@ mod targets;
 mod tidy;
 /// TLS, and callers known by certificates.
 mod tls;
+/// What the log tells of activations and of the shadow.
+mod told;
 /// Snapshots that travel: envelopes, generations, ages, the shadow.
 mod travel;
+/// Web servers as sources: what a change costs, and servers that are wrong.
+mod web;

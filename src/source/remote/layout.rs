@@ -1,16 +1,15 @@
 //! What lies at a place where snapshots are published, and under which names.
 //!
 //! ```text
-//! index.json                      every company, its generation and its head's digest
+//! index.json                      which index holds, and what changed lately
+//! _index/DIGEST                   every company, its generation and its head's digest
 //! COMPANY/head.json               the envelope, and what there is to be fetched
 //! COMPANY/bodies/FILE-DIGEST      a snapshot file
 //! COMPANY/deltas/FROM-TO          how to make one out of another
 //! ```
 //!
-//! Bodies and deltas never change. Heads and the index do, by compare-and-swap: the head last of
-//! all that belongs to a generation, and the index after it.
-
-use std::collections::BTreeMap;
+//! Indexes, bodies and deltas never change. Heads and `index.json` do, by compare-and-swap: the head
+//! last of all that belongs to a generation, and the index after it.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -18,11 +17,13 @@ use serde::{Deserialize, Serialize};
 
 use crate::snapshot::Envelope;
 
-/// The one version of this layout.
+/// The one version of heads.
 const FORMAT: u32 = 1;
 
-/// Where the index is.
+/// Where is told which index holds.
 pub(crate) const INDEX: &str = "index.json";
+/// Where whole indexes are. No company's name begins so.
+const INDEXES: &str = "_index/";
 /// Bytes of an index, at most: a hundred thousand companies.
 pub(crate) const INDEX_BYTES_MAX: usize = 32 << 20;
 /// Bytes of a head, at most.
@@ -33,21 +34,6 @@ pub(crate) const BODY_BYTES_MAX: u64 = 1 << 30;
 pub(crate) const DELTAS_MAX: usize = 8;
 /// Bodies that are kept: the newest, and one for whoever is reading it still.
 pub(crate) const BODIES_MAX: usize = 2;
-
-/// Every company.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Index {
-    format: u32,
-    pub(crate) companies: BTreeMap<String, Listed>,
-}
-
-/// What the index says of a company.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Listed {
-    pub(crate) generation: u64,
-    /// The head's BLAKE3 digest: who has this head need not ask for it.
-    pub(crate) head: String,
-}
 
 /// What there is of a company.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -71,6 +57,16 @@ pub(crate) struct Step {
     pub(crate) bytes: usize,
 }
 
+/// Where a whole index is.
+pub(crate) fn index_key(digest: &str) -> String {
+    format!("{INDEXES}{digest}")
+}
+
+/// Whether what lies there may have more bytes than a message: a body, or a whole index.
+pub(crate) fn may_be_large(key: &str) -> bool {
+    key.starts_with(INDEXES) || key.contains("/bodies/")
+}
+
 /// Where a company's head is.
 pub(crate) fn head_key(company: &str) -> String {
     format!("{company}/head.json")
@@ -83,30 +79,7 @@ pub(crate) fn body_key(company: &str, file_digest: &str) -> String {
 
 /// Where a delta is.
 pub(crate) fn delta_key(company: &str, step: &Step) -> String {
-    let short = |digest: &str| digest.get(..32).unwrap_or(digest).to_owned();
     format!("{company}/deltas/{}-{}", short(&step.from), short(&step.to))
-}
-
-// === impl Index ===
-
-impl Index {
-    pub(crate) const fn empty() -> Self {
-        Self {
-            format: FORMAT,
-            companies: BTreeMap::new(),
-        }
-    }
-
-    pub(crate) fn read(bytes: &[u8]) -> Result<Self, String> {
-        let index: Self = serde_json::from_slice(bytes)
-            .map_err(|error| format!("`{INDEX}` cannot be read: {error}"))?;
-        known(index.format, INDEX)?;
-        Ok(index)
-    }
-
-    pub(crate) fn to_bytes(&self) -> Vec<u8> {
-        serde_json::to_vec(self).unwrap_or_default()
-    }
 }
 
 // === impl Head ===
@@ -125,7 +98,7 @@ impl Head {
     pub(crate) fn read(company: &str, bytes: &[u8]) -> Result<Self, String> {
         let head: Self = serde_json::from_slice(bytes)
             .map_err(|error| format!("the head of `{company}` cannot be read: {error}"))?;
-        known(head.format, "the head")?;
+        known(head.format, FORMAT, "the head")?;
         let digests = head.bodies.iter().chain([&head.file_digest]);
         let steps = head.deltas.iter().flat_map(|step| [&step.from, &step.to]);
         // They become parts of names.
@@ -151,10 +124,11 @@ impl Head {
 
     /// The deltas that lead from one snapshot to this one, if there are such.
     pub(crate) fn steps_from(&self, file_digest: &str) -> Option<&[Step]> {
+        // The last of them, if it was this one more than once.
         let first = self
             .deltas
             .iter()
-            .position(|step| step.from == file_digest)?;
+            .rposition(|step| step.from == file_digest)?;
         let steps = self.deltas.get(first..)?;
         let mut at = file_digest;
         for step in steps {
@@ -167,16 +141,21 @@ impl Head {
     }
 }
 
-fn known(format: u32, what: &str) -> Result<(), String> {
-    match format {
-        FORMAT => Ok(()),
-        _ => Err(format!(
-            "{what} has format {format}, this callgate reads {FORMAT}: publish again"
+/// The beginning of a digest: enough to tell one from another.
+pub(super) fn short(digest: &str) -> &str {
+    digest.get(..32).unwrap_or(digest)
+}
+
+pub(super) fn known(format: u32, reads: u32, what: &str) -> Result<(), String> {
+    match format == reads {
+        true => Ok(()),
+        false => Err(format!(
+            "{what} has format {format}, this callgate reads {reads}: publish again"
         )),
     }
 }
 
-fn is_digest(text: &str) -> bool {
+pub(super) fn is_digest(text: &str) -> bool {
     text.len() == 64
         && text
             .bytes()

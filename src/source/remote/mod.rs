@@ -1,13 +1,16 @@
 //! A source that is not a policy tree: what `publish` made, in a folder, behind a web server, in
 //! an object store or in NATS.
 //!
-//! - `layout`: what lies there, under which names. `store`, `nats`: how it is had.
+//! - `layout`, `index`: what lies there, under which names. `store`, `nats`: how it is had.
+//! - `look`: which companies there are, and what is new of them.
 //! - `body`: a snapshot, of which only what is lacking is fetched.
 //!
 //! Everything here runs on the source's own thread, and on one of its own for the network.
 
 mod body;
+mod index;
 mod layout;
+mod look;
 mod nats;
 mod publish;
 mod store;
@@ -16,7 +19,6 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use futures_util::StreamExt as _;
 use tokio::runtime::{Builder, Runtime};
 
 pub use publish::{Published, Publisher};
@@ -29,11 +31,10 @@ use super::folder::State;
 use super::listing::Unit;
 use super::{Outcome, Refusal};
 use body::Body;
-use layout::{HEAD_BYTES_MAX, Head, INDEX, INDEX_BYTES_MAX, Index, Step, delta_key, head_key};
-use store::{Got, Store, StoreError, Tag};
+use index::Index;
+use layout::{Head, INDEX, Step, delta_key};
+use store::{Got, Store, Tag};
 
-/// Heads that are fetched at once.
-const HEADS_AT_ONCE: usize = 16;
 /// How long to leave a place in peace that fails: at first, and at most.
 const BACKOFF: (Duration, Duration) = (Duration::from_millis(250), Duration::from_secs(4));
 /// Bytes of a delta, at most.
@@ -44,11 +45,14 @@ const DELTA_MORE: u64 = 1 << 20;
 /// A place where snapshots are published, as it was seen last.
 pub(crate) struct Remote {
     place: PathBuf,
+    shown: PathBuf,
     authorities: Option<PathBuf>,
     only: BTreeSet<String>,
     link: Option<Link>,
-    index: Option<(Tag, Index)>,
+    index: Option<Known>,
     heads: BTreeMap<String, Seen>,
+    /// When everything is read anew, whatever the place says of it.
+    anew_at: Option<Instant>,
     failing: Option<Failing>,
 }
 
@@ -58,8 +62,18 @@ struct Link {
     runtime: Runtime,
 }
 
+/// The whole index, as it was seen last.
+struct Known {
+    /// Of `index.json`.
+    tag: Tag,
+    digest: String,
+    index: Index,
+}
+
 /// A company's head.
 struct Seen {
+    /// Of the head, if it was read.
+    tag: Option<Tag>,
     digest: String,
     head: Result<Head, String>,
 }
@@ -84,6 +98,18 @@ pub(crate) fn is_remote(place: &Path) -> bool {
     text.is_some_and(|text| text.contains("://")) || place.join(INDEX).is_file()
 }
 
+/// A URL without who asks, and by which password: for logs and whoever else looks.
+fn shown(url: &str) -> String {
+    let Some((scheme, rest)) = url.split_once("://") else {
+        return url.to_owned();
+    };
+    let (authority, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
+    let host = authority
+        .rsplit_once('@')
+        .map_or(authority, |(_, host)| host);
+    format!("{scheme}://{host}{path}")
+}
+
 // === impl Remote ===
 
 impl Remote {
@@ -93,18 +119,21 @@ impl Remote {
         only: BTreeSet<String>,
     ) -> Self {
         Self {
+            shown: shown(&place.to_string_lossy()).into(),
             place,
             authorities,
             only,
             link: None,
             index: None,
             heads: BTreeMap::new(),
+            anew_at: None,
             failing: None,
         }
     }
 
-    pub(crate) fn place(&self) -> &Path {
-        &self.place
+    /// The place, for people.
+    pub(crate) fn shown(&self) -> &Path {
+        &self.shown
     }
 
     /// What every company is now. A place that failed a moment ago is asked again only when it has
@@ -116,7 +145,7 @@ impl Remote {
         {
             return Err(SourceError::Unreachable(failing.message.clone()));
         }
-        match self.try_look() {
+        match self.try_look(hurry) {
             Ok(units) => {
                 self.failing = None;
                 Ok(units)
@@ -139,9 +168,10 @@ impl Remote {
     }
 
     /// Has `changed` called whenever the place says that something changed, if it says so at all.
-    pub(crate) fn on_change(&mut self, changed: impl Fn() + Send + 'static) {
+    pub(crate) fn on_change(&mut self, changed: impl Fn() + Send + Sync + 'static) {
         if let Some(link) = &self.link {
-            link.runtime.block_on(link.store.on_change(changed));
+            let watch = link.store.on_change(self.watched(), changed);
+            link.runtime.block_on(watch);
         }
     }
 
@@ -150,12 +180,12 @@ impl Remote {
         self.link.is_some()
     }
 
-    fn try_look(&mut self) -> Result<BTreeMap<Unit, State>, String> {
+    fn try_look(&mut self, hurry: bool) -> Result<BTreeMap<Unit, State>, String> {
         let link = match self.link.take() {
             Some(link) => link,
             None => connect(&self.place, self.authorities.as_deref())?,
         };
-        let looked = link.runtime.block_on(self.look_at(&link.store));
+        let looked = link.runtime.block_on(self.look_at(&link.store, hurry));
         self.link = Some(link);
         looked.map_err(|error| error.to_string())?;
         let state = |seen: &Seen| match &seen.head {
@@ -166,58 +196,6 @@ impl Remote {
         Ok(units
             .map(|(company, seen)| (Unit::Company(company.clone()), state(seen)))
             .collect())
-    }
-
-    async fn look_at(&mut self, store: &Store) -> Result<(), StoreError> {
-        let known = self.index.as_ref().map(|(tag, _)| tag);
-        match store.get(INDEX, INDEX_BYTES_MAX, known).await? {
-            Got::Same => {}
-            Got::Found(bytes, tag) => {
-                let index = Index::read(&bytes);
-                let index = index.map_err(|error| StoreError::Failed(INDEX.to_owned(), error))?;
-                self.index = Some((tag, index));
-            }
-            Got::Nothing => {
-                let message = "it is not there: nothing was published here";
-                return Err(StoreError::Failed(INDEX.to_owned(), message.to_owned()));
-            }
-        }
-        let Some((_, index)) = &self.index else {
-            return Ok(());
-        };
-        let served = |company: &String| self.only.is_empty() || self.only.contains(company);
-        self.heads
-            .retain(|company, _| index.companies.contains_key(company));
-        let wanted = index.companies.iter().filter(|(company, listed)| {
-            let seen = self.heads.get(*company);
-            let same = seen.is_some_and(|seen| seen.head.is_ok() && seen.digest == listed.head);
-            served(company) && !same && super::listing::is_plain(company)
-        });
-        let fetch = wanted.map(|(company, _)| async move {
-            let got = store.get(&head_key(company), HEAD_BYTES_MAX, None).await;
-            (company.clone(), got)
-        });
-        let mut fetched = futures_util::stream::iter(fetch).buffer_unordered(HEADS_AT_ONCE);
-        let mut heads = Vec::new();
-        while let Some(head) = fetched.next().await {
-            heads.push(head);
-        }
-        drop(fetched);
-        for (company, got) in heads {
-            let (digest, head) = match got {
-                Ok(Got::Found(bytes, _)) => {
-                    let digest = blake3::hash(&bytes).to_hex().to_string();
-                    (digest, Head::read(&company, &bytes))
-                }
-                Ok(Got::Same | Got::Nothing) => (
-                    String::new(),
-                    Err(format!("the head of `{company}` is not there")),
-                ),
-                Err(error) => (String::new(), Err(error.to_string())),
-            };
-            self.heads.insert(company, Seen { digest, head });
-        }
-        Ok(())
     }
 
     /// Fetches what is lacking of a company's snapshot.
@@ -395,4 +373,21 @@ fn connect(place: &Path, authorities: Option<&Path>) -> Result<Link, String> {
     let store = runtime.block_on(Store::connect(place, authorities));
     let store = store.map_err(|error| error.to_string())?;
     Ok(Link { store, runtime })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::shown;
+
+    #[test]
+    fn no_password_is_shown() {
+        for (url, is) in [
+            ("nats://me:secret@host:4222/fleet", "nats://host:4222/fleet"),
+            ("https://me:p@ss@host/a@b", "https://host/a@b"),
+            ("https://host", "https://host"),
+            ("folder/with@sign", "folder/with@sign"),
+        ] {
+            assert_eq!(shown(url), is);
+        }
+    }
 }

@@ -1,41 +1,51 @@
 //! A key-value bucket of NATS JetStream: it tells of changes, and so they need not be waited for.
 //!
-//! A value is bounded by what a message may be; so bodies lie in pieces, by the name of the whole
-//! and the number of the piece.
+//! A value is bounded by what a message may be; so bodies and whole indexes lie in pieces, by the
+//! name of the whole and the number of the piece.
 
+use std::collections::HashMap;
 use std::ops::Range;
 use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use async_nats::ConnectOptions;
 use async_nats::jetstream;
-use async_nats::jetstream::kv::{CreateErrorKind, Operation, Store, UpdateErrorKind};
+use async_nats::jetstream::kv::{CreateErrorKind, Entry, Operation, Store, UpdateErrorKind};
 use async_nats::jetstream::stream::{Config, DiscardPolicy, StorageType};
 use futures_util::StreamExt as _;
 
+use super::layout::may_be_large;
 use super::store::{CONNECT_TIME, Got, StoreError, Tag};
 
 /// The bucket of a URL that names none.
 const BUCKET: &str = "callgate";
 /// Bytes of a piece: half of what a message may be, where nobody has set that otherwise.
 const PIECE: u64 = 512 << 10;
+/// How long after it ended a watch is asked for again, times a random factor.
+const WATCH_AGAIN: Duration = Duration::from_secs(5);
 
 /// A bucket.
 pub(crate) struct Bucket {
     store: Store,
     url: String,
+    told: Arc<Told>,
 }
+
+/// What was told of keys that are watched, and is not read yet: it need not be asked for.
+type Told = Mutex<HashMap<String, Entry>>;
 
 // === impl Bucket ===
 
 impl Bucket {
     /// The bucket of `nats://HOST:PORT/BUCKET`, which is made if it is not there.
     pub(super) async fn connect(url: &str, authorities: Option<&Path>) -> Result<Self, StoreError> {
-        let wrong = |why: &dyn ToString| StoreError::Url(url.to_owned(), why.to_string());
+        let wrong = |why: &dyn ToString| StoreError::Url(super::shown(url), why.to_string());
         let after = url.find("://").map_or(0, |at| at + 3);
         let (server, bucket) = match url.get(after..).and_then(|rest| rest.find('/')) {
             Some(at) => (
                 url.get(..after + at).unwrap_or(url),
-                url.get(after + at + 1..).unwrap_or(""),
+                url.get(after + at + 1..).unwrap_or("").trim_matches('/'),
             ),
             None => (url, ""),
         };
@@ -67,7 +77,8 @@ impl Bucket {
         };
         Ok(Self {
             store,
-            url: url.to_owned(),
+            url: super::shown(url),
+            told: Arc::default(),
         })
     }
 
@@ -77,11 +88,13 @@ impl Bucket {
         most: usize,
         known: Option<&Tag>,
     ) -> Result<Got, StoreError> {
-        let entry = self
-            .store
-            .entry(key)
-            .await
-            .map_err(|error| failed(key, &error))?;
+        let entry = match known.and_then(|known| self.told_after(key, known)) {
+            Some(entry) => Some(entry),
+            None => {
+                let entry = self.store.entry(key).await;
+                entry.map_err(|error| failed(key, &error))?
+            }
+        };
         let Some(entry) = entry.filter(|entry| entry.operation == Operation::Put) else {
             return Ok(Got::Nothing);
         };
@@ -114,9 +127,9 @@ impl Bucket {
         Ok(bytes)
     }
 
-    /// A body in pieces; a delta, whose name says so, in one.
+    /// What may be large in pieces, all else in one.
     pub(super) async fn put(&self, key: &str, bytes: Vec<u8>) -> Result<(), StoreError> {
-        if key.contains("/bodies/") {
+        if may_be_large(key) {
             for (number, piece) in bytes.chunks(PIECE as usize).enumerate() {
                 let name = format!("{key}/{number}");
                 let put = self.store.put(&name, piece.to_vec().into()).await;
@@ -149,9 +162,9 @@ impl Bucket {
         }
     }
 
-    /// A body's pieces are removed from the first to the last that is there.
+    /// Pieces are removed from the first to the last that is there.
     pub(super) async fn remove(&self, key: &str) -> Result<(), String> {
-        if !key.contains("/bodies/") {
+        if !may_be_large(key) {
             let removed = self.store.purge(key).await;
             return removed.map_err(|error| error.to_string());
         }
@@ -167,23 +180,51 @@ impl Bucket {
         Ok(())
     }
 
-    /// Calls `changed` whenever something new lies by the name. It is a hint: what gets lost with a
-    /// connection is found by looking.
-    pub(super) async fn watch(&self, key: &str, changed: impl Fn() + Send + 'static) {
-        match self.store.watch(key).await {
-            Ok(mut entries) => {
-                tokio::spawn(async move {
-                    while entries.next().await.is_some() {
-                        changed();
-                    }
-                });
-            }
-            Err(error) => tracing::warn!(
-                url = self.url,
-                %error,
-                "changes are found by polling alone"
-            ),
+    /// Calls `changed` whenever something new lies by one of these names. It is a hint: what gets
+    /// lost with a connection is found by looking.
+    pub(super) async fn watch(
+        &self,
+        keys: Vec<String>,
+        changed: Arc<impl Fn() + Send + Sync + 'static>,
+    ) {
+        for key in keys {
+            let (store, url) = (self.store.clone(), self.url.clone());
+            let (told, changed) = (Arc::clone(&self.told), Arc::clone(&changed));
+            tokio::spawn(async move {
+                loop {
+                    follow(&store, &url, &key, &told, &*changed).await;
+                    // All those whose watch a server ended must not come back at once.
+                    tokio::time::sleep(WATCH_AGAIN.mul_f64(0.5 + fastrand::f64())).await;
+                    changed();
+                }
+            });
         }
+    }
+
+    /// What was told by a name, if it is newer than what is known.
+    fn told_after(&self, key: &str, known: &Tag) -> Option<Entry> {
+        let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
+        let entry = told.remove(key)?;
+        let known: u64 = known.0.parse().ok()?;
+        (entry.revision > known).then_some(entry)
+    }
+}
+
+/// Takes what is told by a name, until the watch ends.
+async fn follow(store: &Store, url: &str, key: &str, told: &Told, changed: &(impl Fn() + Sync)) {
+    let mut entries = match store.watch(key).await {
+        Ok(entries) => entries,
+        Err(error) => {
+            tracing::warn!(url, %error, "changes are found by polling alone");
+            return;
+        }
+    };
+    while let Some(Ok(entry)) = entries.next().await {
+        if entry.operation == Operation::Put {
+            let mut told = told.lock().unwrap_or_else(PoisonError::into_inner);
+            told.insert(key.to_owned(), entry);
+        }
+        changed();
     }
 }
 

@@ -5,10 +5,12 @@ use std::path::Path;
 use crate::snapshot::{Envelope, GENERATION_MAX, PrivateKey, Snapshot, Statement};
 
 use super::body::Body;
+use super::index::{self, Index, Listed, Listing, Notice, Root};
 use super::layout::{
-    BODIES_MAX, BODY_BYTES_MAX, DELTAS_MAX, HEAD_BYTES_MAX, Head, INDEX, INDEX_BYTES_MAX, Index,
-    Listed, Step, body_key, delta_key, head_key,
+    BODIES_MAX, BODY_BYTES_MAX, DELTAS_MAX, HEAD_BYTES_MAX, Head, INDEX, INDEX_BYTES_MAX, Step,
+    body_key, delta_key, head_key, index_key,
 };
+use super::look::whole;
 use super::store::{Got, Store, StoreError, Tag};
 use super::{Link, connect};
 
@@ -64,7 +66,8 @@ impl Publisher {
         Ok(Self { link, key, made_by })
     }
 
-    /// Publishes a snapshot as its company's next generation, unless it is what is there.
+    /// Publishes a snapshot as its company's next generation, unless it is what is there. Whoever
+    /// goes by the index finds it once it is listed, too: [`Publisher::list`].
     ///
     /// # Errors
     /// The place cannot be read or written.
@@ -73,7 +76,6 @@ impl Publisher {
         for _ in 0..TRIES {
             let before = self.before(company)?;
             if let Some(same) = self.is_there(&before, snapshot) {
-                self.list(company)?;
                 return Ok(same);
             }
             let (head, published) = self.prepare(snapshot, &before)?;
@@ -83,7 +85,6 @@ impl Publisher {
                     .store
                     .swap(&head_key(company), tag.as_ref(), head.to_bytes()),
             )? {
-                self.list(company)?;
                 self.clean(company, &before, &head);
                 return Ok(published);
             }
@@ -218,32 +219,98 @@ impl Publisher {
         }
     }
 
-    /// Enters the company's head, as it is now, into the index.
-    fn list(&self, company: &str) -> Result<(), String> {
+    /// Enters the heads of companies, as they are now, into the index: all at once, for each entry
+    /// is a change that every reader follows.
+    ///
+    /// # Errors
+    /// The place cannot be read or written.
+    pub fn list(&self, companies: &[String]) -> Result<(), String> {
+        let store = &self.link.store;
+        let mut in_vain: Option<String> = None;
+        for _ in 0..TRIES {
+            let (before, mut index, tag) = self.index()?;
+            let mut news = self.heads(companies)?;
+            news.retain(|company, listed| index.companies.get(company) != Some(listed));
+            let (notice, old) = match &before {
+                // What lies there is of the version before, and is written anew.
+                None if tag.is_some() || !news.is_empty() => {
+                    index.companies.extend(news);
+                    (Notice::first(&index.to_bytes()), Vec::new())
+                }
+                Some(before) if !news.is_empty() => {
+                    index.companies.extend(news.clone());
+                    before.next(&index.to_bytes(), news)
+                }
+                _ => {
+                    self.forget(in_vain.take(), before.as_ref());
+                    return Ok(());
+                }
+            };
+            // Others were faster, and what was put for them to find is no index of theirs.
+            self.forget(in_vain.take(), before.as_ref());
+            self.run(store.put(&index_key(&notice.index), index.to_bytes()))?;
+            if self.run(store.swap(INDEX, tag.as_ref(), notice.to_bytes()))? {
+                for digest in old.iter().filter(|digest| !notice.keeps(digest)) {
+                    self.link.runtime.block_on(store.remove(&index_key(digest)));
+                }
+                return Ok(());
+            }
+            in_vain = Some(notice.index);
+        }
+        Err("others change the index again and again".to_owned())
+    }
+
+    /// The index as it is: its notice, if it has one, all of it, and the tag of `index.json`.
+    fn index(&self) -> Result<(Option<Notice>, Index, Option<Tag>), String> {
         let store = &self.link.store;
         for _ in 0..TRIES {
-            let (mut index, tag) = match self.run(store.get(INDEX, INDEX_BYTES_MAX, None))? {
-                Got::Found(bytes, tag) => (Index::read(&bytes)?, Some(tag)),
-                Got::Same | Got::Nothing => (Index::empty(), None),
+            let got = self.run(store.get(INDEX, INDEX_BYTES_MAX, None))?;
+            let Got::Found(bytes, tag) = got else {
+                return Ok((None, Index::empty(), None));
             };
-            let head = self.run(store.get(&head_key(company), HEAD_BYTES_MAX, None))?;
-            let Got::Found(bytes, _) = head else {
+            let notice = match Root::read(&bytes)? {
+                Root::Whole(index) => return Ok((None, index, Some(tag))),
+                Root::Notice(notice) => notice,
+            };
+            match self.run(whole(store, &notice)) {
+                Ok(index) => return Ok((Some(notice), index, Some(tag))),
+                // Unless others published meanwhile, and it is gone for that.
+                Err(message) => {
+                    let now = self.run(store.get(INDEX, INDEX_BYTES_MAX, Some(&tag)))?;
+                    if !matches!(now, Got::Found(..)) {
+                        return Err(message);
+                    }
+                }
+            }
+        }
+        Err("others change the index again and again".to_owned())
+    }
+
+    /// What the index is to say of these companies.
+    fn heads(&self, companies: &[String]) -> Result<Listing, String> {
+        let listed = |company: &String| {
+            let head = head_key(company);
+            let got = self.run(self.link.store.get(&head, HEAD_BYTES_MAX, None))?;
+            let Got::Found(bytes, _) = got else {
                 return Err(format!("the head of `{company}` is gone again"));
             };
             let envelope = Head::read(company, &bytes)?.envelope()?;
             let listed = Listed {
                 generation: envelope.statement().generation,
-                head: blake3::hash(&bytes).to_hex().to_string(),
+                head: index::digest(&bytes),
             };
-            if index.companies.get(company) == Some(&listed) {
-                return Ok(());
-            }
-            index.companies.insert(company.to_owned(), listed);
-            if self.run(store.swap(INDEX, tag.as_ref(), index.to_bytes()))? {
-                return Ok(());
-            }
+            Ok((company.clone(), listed))
+        };
+        companies.iter().map(listed).collect()
+    }
+
+    /// Removes the whole index of this digest, unless it was found to be one that holds after all.
+    fn forget(&self, digest: Option<String>, notice: Option<&Notice>) {
+        let digest = digest.filter(|digest| notice.is_none_or(|notice| !notice.keeps(digest)));
+        if let Some(digest) = digest {
+            let key = index_key(&digest);
+            self.link.runtime.block_on(self.link.store.remove(&key));
         }
-        Err("others change the index again and again".to_owned())
     }
 
     /// Removes what the new head names no more.

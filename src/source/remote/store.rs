@@ -73,8 +73,7 @@ impl Store {
         authorities: Option<&FilePath>,
     ) -> Result<Self, StoreError> {
         let text = place.to_string_lossy();
-        let wrong =
-            |why: &dyn ToString| StoreError::Url(text.clone().into_owned(), why.to_string());
+        let wrong = |why: &dyn ToString| StoreError::Url(super::shown(&text), why.to_string());
         let (scheme, rest) = match text.split_once("://") {
             Some(parts) => parts,
             None => return Ok(Self::Folder(place.to_owned())),
@@ -84,8 +83,9 @@ impl Store {
         match scheme {
             "http" | "https" => {
                 let options = client(authorities, scheme == "http").map_err(|why| wrong(&why))?;
+                // What is asked for stands behind one slash, however many the URL ends with.
                 let store = HttpBuilder::new()
-                    .with_url(text.as_ref())
+                    .with_url(text.trim_end_matches('/'))
                     .with_client_options(options)
                     .with_retry(retry());
                 Ok(Self::Objects {
@@ -125,6 +125,8 @@ impl Store {
         match self {
             Self::Folder(root) => get_file(&root.join(key), key, most, known),
             Self::Objects { store, prefix, .. } => {
+                // A server that names no tag is asked for everything each time.
+                let known = known.filter(|tag| !tag.0.is_empty());
                 let options = GetOptions {
                     if_none_match: known.map(|tag| tag.0.clone()),
                     ..GetOptions::default()
@@ -146,6 +148,19 @@ impl Store {
                 Ok(Got::Found(bytes, tag))
             }
             Self::Nats(bucket) => bucket.get(key, most, known).await,
+        }
+    }
+
+    /// All of what lies there, which never changes and has so many bytes.
+    pub(crate) async fn get_all(&self, key: &str, bytes: u64) -> Result<Vec<u8>, StoreError> {
+        if let Self::Nats(_) = self {
+            return self.get_range(key, 0..bytes).await;
+        }
+        // Not every web server gives stretches.
+        let most = usize::try_from(bytes).unwrap_or(usize::MAX);
+        match self.get(key, most, None).await? {
+            Got::Found(bytes, _) => Ok(bytes),
+            Got::Same | Got::Nothing => Err(failed_to_find(key)),
         }
     }
 
@@ -262,10 +277,14 @@ impl Store {
         }
     }
 
-    /// Whether to look at once whenever the place says so.
-    pub(crate) async fn on_change(&self, changed: impl Fn() + Send + 'static) {
+    /// Calls `changed` whenever the place says that one of these is another, if it says so at all.
+    pub(crate) async fn on_change(
+        &self,
+        keys: Vec<String>,
+        changed: impl Fn() + Send + Sync + 'static,
+    ) {
         if let Self::Nats(bucket) = self {
-            bucket.watch(super::layout::INDEX, changed).await;
+            bucket.watch(keys, Arc::new(changed)).await;
         }
     }
 }
@@ -302,6 +321,10 @@ fn retry() -> RetryConfig {
 fn at(prefix: &Path, key: &str) -> Path {
     let parts = key.split('/').map(object_store::path::PathPart::from);
     prefix.parts().chain(parts).collect()
+}
+
+fn failed_to_find(key: &str) -> StoreError {
+    StoreError::Failed(key.to_owned(), "it is not there".to_owned())
 }
 
 /// The innermost reason is the one that says what is wrong.
