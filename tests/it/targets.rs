@@ -128,6 +128,12 @@ fn cut(path: &[u8], at: &[u8]) -> Vec<u8> {
     path[..end.unwrap_or(path.len())].to_vec()
 }
 
+fn trimmed(path: &[u8]) -> Vec<u8> {
+    let segments = path.split(|byte| *byte == b'/');
+    let segments: Vec<_> = segments.map(<[u8]>::trim_ascii).collect();
+    segments.join(&b'/')
+}
+
 fn without_parameters(path: &[u8]) -> Vec<u8> {
     let segments = path.split(|byte| *byte == b'/');
     let segments: Vec<_> = segments.map(|segment| cut(segment, b";")).collect();
@@ -138,13 +144,14 @@ fn without_parameters(path: &[u8]) -> Vec<u8> {
 fn folded(path: &[u8], rng: &mut Rng) -> Vec<u8> {
     let mut path = path.to_vec();
     for _ in 0..8 {
-        path = match rng.u32(0..7) {
+        path = match rng.u32(0..8) {
             0 => decode(&path),
             1 => backslashes(&path),
             2 => merge_slashes(&path),
             3 => resolve_dots(&path),
             4 => cut(&path, b"?#"),
             5 => cut(&path, b"\0\r\n"),
+            6 => trimmed(&path),
             _ => without_parameters(&path),
         };
     }

@@ -58,7 +58,7 @@ FOLDS = [
     lambda path: re.split(rb"[?#]", path)[0],
     lambda path: re.split(rb"[\0\r\n]", path)[0],
     lambda path: re.sub(rb";[^/]*", b"", path),
-    lambda path: path.rstrip(b" .") or b"/",
+    lambda path: b"/".join(segment.strip() for segment in path.split(b"/")),
 ]
 
 
@@ -223,8 +223,10 @@ class Test:
                 # The same before something that is open, and behind it.
                 self.send("GET", "/public" + target, None)
                 self.send("GET", "/public/.." + target, None)
-        pieces = ["/", "admin", "public", "..", ".", "%2e", "%2f", "%5c", "\\", "%252e", "%252f", ";", "%3b", "#", "%23",
-                  "?", "%00", "%61", "%", "//", "calls/7", "@", ":"]
+                # And where what is closed lies in what is open.
+                self.send("GET", "/files" + target, None)
+        pieces = ["/", "admin", "public", "files/admin", "..", ".", "%2e", "%2f", "%5c", "\\", "%252e", "%252f", ";", "%3b", "#", "%23",
+                  "?", "%00", "%61", "%", "//", "calls/7", "@", ":", "%20", "%09"]
         choose = random.Random(7)
         for _ in range(int(os.environ.get("CALLGATE_ATTACKS", "300"))):
             target = "/" + "".join(choose.choice(pieces) for _ in range(choose.randint(1, 6)))

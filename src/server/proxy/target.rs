@@ -27,6 +27,10 @@ pub fn path(target: &[u8]) -> Result<Cow<'_, str>, ProxyRefused> {
     check_query(query)?;
     let path = decoded(raw)?;
     check_segments(&path)?;
+    // White space as such is refused by then; encoded it needs a path of its own.
+    if let Cow::Owned(path) = &path {
+        check_ends(path)?;
+    }
     Ok(path)
 }
 
@@ -202,6 +206,15 @@ fn check_segments(path: &str) -> Result<(), ProxyRefused> {
     // Most paths have no dot at all.
     if bytes.contains(&b'.') && path.split('/').any(dots) {
         return Err(ProxyRefused::DotSegment);
+    }
+    Ok(())
+}
+
+/// No segment begins or ends with white space, which some cut off: the path of a file, a number.
+fn check_ends(path: &str) -> Result<(), ProxyRefused> {
+    let is_cut = |segment: &str| segment.trim().len() < segment.len();
+    if path.split('/').any(is_cut) {
+        return Err(ProxyRefused::Control);
     }
     Ok(())
 }
