@@ -8,6 +8,7 @@ use std::cell::Cell;
 use std::collections::HashMap;
 
 use callgate::policy::Policy;
+use callgate::snapshot::Snapshot;
 use envoy_types::pb::envoy::service::auth::v3::CheckResponse;
 use envoy_types::pb::google::protobuf::Value as Wire;
 use envoy_types::pb::google::protobuf::value::Kind;
@@ -143,12 +144,21 @@ fn routes() -> String {
     format!("routes:\n{}", lines.collect::<String>())
 }
 
-/// Usual questions about registered objects.
+/// Questions about registered objects, of which half and a few are allowed.
 fn questions(policy: &Policy, shape: &Shape) -> Vec<Asked> {
+    let snapshot = Snapshot::compile(policy).unwrap();
+    let allows = |question: &Question| {
+        let mut query = question.query();
+        query.now = now();
+        callgate::decide::check(&snapshot, &query).allows()
+    };
     let rng = &mut Rng::with_seed(SEED);
     let mut asked = Vec::new();
     while asked.len() < COMPARED {
-        let mut usual = question::usual(shape, rng);
+        let mut usual = match asked.len() % 2 {
+            0 => question::usual(shape, rng),
+            _ => question::allowed(shape, rng, allows),
+        };
         let kind = usual["resource"]["type"].as_str().unwrap().to_owned();
         if !REGISTERED.contains(&&*kind) {
             continue;
