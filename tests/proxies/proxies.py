@@ -18,6 +18,7 @@ import tempfile
 import time
 
 import http2
+from certificates import certificates
 from servers import ROOT, SPEAK_HTTP2, Callgate, Proxy, bearer, free_port, listens, until
 from surroundings import Application, ask
 
@@ -411,7 +412,10 @@ def main():
         folder = pathlib.Path(folder)
         issuer, application = Issuer(folder), Application()
         tokens = {user: issuer.token(user) for user in ["ewa", "olga", "piotr", "nobody"]}
-        for name in names or [*proxies, "demo"]:
+        for name in names or [*proxies, "certificates", "demo"]:
+            if name == "certificates":
+                certificates(program, envoy, folder, application)
+                continue
             if name == "demo":
                 demo(program, debian / "usr/sbin/nginx")
                 continue

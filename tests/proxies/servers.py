@@ -2,6 +2,7 @@
 
 import os
 import pathlib
+import re
 import signal
 import socket
 import subprocess
@@ -53,8 +54,9 @@ def listens(port):
 
 
 class Callgate:
-    def __init__(self, program, folder, target):
+    def __init__(self, program, folder, target, changes=()):
         self.program, self.folder, self.target, self.port = program, folder, target, free_port()
+        self.changes = changes
         self.process = None
 
     def start(self, *more):
@@ -63,6 +65,8 @@ class Callgate:
         config = config.replace('target = "original"', f'target = "{self.target}"')
         config = config.replace('"keys.json"', f'"{self.folder / "keys.json"}"')
         config = config.replace('"policies"', f'"{ROOT / "tests/proxies/policies"}"')
+        for old, new in self.changes:
+            config = re.sub(old, new, config, flags=re.MULTILINE)
         file = self.folder / f"callgate-{self.target}.toml"
         file.write_text(config)
         run = [self.program, "serve", "--config", str(file), "--log-level", "error", *more]

@@ -88,7 +88,7 @@ class Answer:
         self.status, self.headers, self.body = status, headers, body
 
 
-def ask(port, method, target, headers=(), body=b"", host="demo.example", patience=8, length=True):
+def ask(port, method, target, headers=(), body=b"", host="demo.example", patience=8, length=True, tls=None):
     """Sends a request as it is, byte by byte; the answer's status is 0 if there is none."""
     target = target.encode("utf-8") if isinstance(target, str) else target
     head = [method.encode() + b" " + target + b" HTTP/1.1", b"Host: " + host.encode()]
@@ -98,6 +98,7 @@ def ask(port, method, target, headers=(), body=b"", host="demo.example", patienc
         head.append(b"Content-Length: %d" % len(body))
     try:
         with socket.create_connection(("127.0.0.1", port), timeout=patience) as connection:
+            connection = tls.wrap_socket(connection, server_hostname="localhost") if tls else connection
             connection.sendall(b"\r\n".join(head) + b"\r\n\r\n" + body)
             raw = b""
             while not whole(raw, method) and (more := connection.recv(65536)):
