@@ -394,6 +394,10 @@ fn what_is_told_twice_or_otherwise_is_refused() {
             "target_override",
             vec![GET, uri, olga, "Path-Info: /public"],
         ),
+        (
+            "target_override",
+            vec![GET, uri, olga, "HTTP2-Settings: AAMAAABkAARAAAAAAAIAAAAA"],
+        ),
         ("bad_method", vec!["X-Original-Method: delete", uri, olga]),
         (
             "bad_method",

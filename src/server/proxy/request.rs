@@ -49,9 +49,16 @@ const METHOD_OVERRIDES: [&str; 3] = [
     "x-http-method",
     "x-method-override",
 ];
-/// By which they are told that another path is. (`X-Original-URL` is one too, and read above.) The
-/// last two are WSGI's own words for the parts of a path, which some servers take from a header.
-const TARGET_OVERRIDES: [&str; 4] = ["x-rewrite-url", "x-script-name", "script-name", "path-info"];
+/// By which they are told that another path is. (`X-Original-URL` is one too, and read above.) Two
+/// are WSGI's own words for the parts of a path, which some servers take from a header. By the last
+/// a connection to the application becomes one of HTTP/2, about whose requests nobody is asked.
+const TARGET_OVERRIDES: [&str; 5] = [
+    "x-rewrite-url",
+    "x-script-name",
+    "script-name",
+    "path-info",
+    "http2-settings",
+];
 
 /// Names that callgate reads or sets: what others may take for one of them is refused.
 pub(super) struct Guarded {
