@@ -46,6 +46,9 @@ pub enum FormatError {
     /// The sections do not make a snapshot.
     #[error("the snapshot lacks a section, has one too many, or one that does not hold whole rows")]
     Incomplete,
+    /// Reading a value would not end, or go too deep.
+    #[error("a value in the snapshot holds itself, or is nested too deep")]
+    Endless,
 }
 
 /// A section of the file, as its table tells.
@@ -224,6 +227,9 @@ impl Snapshot {
         let tables = Tables::read(&mut reader)?;
         let origins = Origins::read(&mut reader)?;
         let (content, whole) = reader.finish()?;
+        if !tables.values_end() {
+            return Err(FormatError::Endless.into());
+        }
         let snapshot = Self::assemble(heap, tables, origins, content, whole);
         Ok(snapshot.ok_or(FormatError::Incomplete)?)
     }

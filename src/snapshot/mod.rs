@@ -18,6 +18,7 @@ mod pairs;
 mod reader;
 mod roles;
 mod shortcuts;
+mod sound;
 mod strings;
 mod suppose;
 pub(crate) mod tables;

@@ -122,6 +122,74 @@ fn lengths_that_lie_are_refused_though_every_digest_of_the_table_fits() {
     }
 }
 
+/// Writes another row of the stored values, and all digests as they then are.
+fn forge_value(bytes: &mut [u8], row: usize, value: [u32; 3]) {
+    const VALUES: usize = 20;
+    let line = HEADER + (VALUES - 1) * ENTRY;
+    let number = |bytes: &[u8], at: usize| {
+        u64::from_le_bytes(bytes[at..at + 8].try_into().unwrap()) as usize
+    };
+    let (offset, length) = (number(bytes, line + 8), number(bytes, line + 16));
+    forge(bytes, |bytes| {
+        for (field, value) in value.into_iter().enumerate() {
+            let at = offset + row * 12 + field * 4;
+            bytes[at..at + 4].copy_from_slice(&value.to_le_bytes());
+        }
+        let digest = blake3::hash(&bytes[offset..offset + length]);
+        bytes[line + 24..line + ENTRY].copy_from_slice(digest.as_bytes());
+    });
+}
+
+#[test]
+fn what_strange_companies_hold_reads_back() {
+    let mut read = 0;
+    for seed in 0..80 {
+        let shape = Shape::wild(&mut fastrand::Rng::with_seed(seed));
+        let files = Company::generate(&shape, seed).files();
+        let Ok(reading) = callgate::policy::read_company(&files, "demo") else {
+            continue;
+        };
+        let bytes = Snapshot::compile(&reading.policy).unwrap().to_bytes();
+        let again = Snapshot::from_bytes(&bytes);
+        assert_eq!(again.unwrap().to_bytes(), bytes, "{seed}");
+        read += 1;
+    }
+    assert!(read > 60, "{read}");
+}
+
+#[test]
+fn values_that_hold_themselves_or_each_other_are_refused() {
+    let (tree, out) = (Tree::new(), tempfile::tempdir().unwrap());
+    tree.write(
+        "companies/acme/tests.yaml",
+        "tests:\n  - name: t\n    user: olga\n    action: view\n    resource: { type: call, id: c1, properties: { a: [1, 2, [3]], b: 4 } }\n    expect: allow\n",
+    );
+    compile(&tree, out.path());
+    let whole = fs::read(out.path().join("acme.callgate")).unwrap();
+    assert!(Snapshot::from_bytes(&whole).is_ok());
+    // 0: 3; 1 to 3: 1, 2, [3]; 4: a; 5: b; 6: both.
+    let (list, object) = (4, 5);
+    let mut right = whole.clone();
+    forge_value(&mut right, 3, [list, 0, 1]);
+    assert!(right == whole, "as it was");
+    for (row, value) in [
+        (3, [list, 3, 1]),
+        (3, [list, 4, 1]),
+        (3, [list, 0, 4]),
+        (4, [list, 0, 4]),
+        (4, [list, 1, u32::MAX]),
+        (5, [object, 0, 2]),
+        (5, [object, 0, 1]),
+        (5, [object, 0, u32::MAX]),
+        (6, [list, 4, 3]),
+    ] {
+        let mut bytes = whole.clone();
+        forge_value(&mut bytes, row, value);
+        let error = Snapshot::from_bytes(&bytes).err();
+        assert_eq!(error, Some(FormatError::Endless), "{row} {value:?}");
+    }
+}
+
 #[test]
 fn other_versions_and_other_files_are_refused_by_name() {
     let mut bytes = small();

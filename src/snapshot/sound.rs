@@ -1,0 +1,67 @@
+//! That stored values end: whoever reads one reads what it holds, and what that holds in turn.
+
+use super::tables::{NODE_LIST, NODE_OBJECT, Tables};
+
+/// Levels of a value, at most: a policy's are nested no deeper.
+const DEEP_MAX: u8 = 64;
+
+// === impl Tables ===
+
+impl Tables {
+    /// Whether each stored value lies behind all that it holds, is held by one other at most, and is
+    /// nested no deeper than a policy can say. Then reading any takes less than the table has rows.
+    pub(super) fn values_end(&self) -> bool {
+        let mut values = Values {
+            depths: Vec::with_capacity(self.nodes.len()),
+            held: vec![false; self.nodes.len()],
+        };
+        let mut taken = vec![false; self.members_of_nodes.len()];
+        self.nodes.iter().all(|node| {
+            let end = node.a.saturating_add(node.b);
+            let within = match node.tag {
+                NODE_LIST => values.hold(node.a..end),
+                NODE_OBJECT => {
+                    let stretch = node.a as usize..end as usize;
+                    let (rows, taken) = (
+                        self.members_of_nodes.get(stretch.clone()),
+                        taken.get_mut(stretch),
+                    );
+                    let (Some(rows), Some(taken)) = (rows, taken) else {
+                        return false;
+                    };
+                    let first = !taken.contains(&true);
+                    taken.fill(true);
+                    match first {
+                        true => values.hold(rows.iter().map(|row| row.node)),
+                        false => None,
+                    }
+                }
+                _ => Some(0),
+            };
+            let depth = within.map_or(u8::MAX, |within| within + 1);
+            values.depths.push(depth);
+            depth <= DEEP_MAX
+        })
+    }
+}
+
+/// The values before the one that is looked at.
+struct Values {
+    depths: Vec<u8>,
+    held: Vec<bool>,
+}
+
+impl Values {
+    /// The greatest depth of these, if all of them lie before and are held by no other.
+    fn hold(&mut self, nodes: impl Iterator<Item = u32>) -> Option<u8> {
+        let mut deepest = 0;
+        for node in nodes {
+            deepest = deepest.max(*self.depths.get(node as usize)?);
+            let held = self.held.get_mut(node as usize)?;
+            if std::mem::replace(held, true) {
+                return None;
+            }
+        }
+        Some(deepest)
+    }
+}
