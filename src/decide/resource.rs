@@ -6,7 +6,7 @@
 use std::cell::Cell;
 
 use super::value::{Items, Members, View};
-use crate::model::ProjectId;
+use crate::model::{ProjectId, outline};
 use crate::snapshot::tables::{
     MembersRow, NONE, ObjectRow, REGISTRY_OBJECTS, REGISTRY_PROJECTS, REGISTRY_ROLES,
     REGISTRY_USERS, TypeRow, UserRow, some,
@@ -165,7 +165,8 @@ impl<'a> Resource<'a> {
 
     /// A property by its top-level name: what is stored comes first, and names of facts are none.
     pub(super) fn property(&self, name: &str) -> Option<View<'a>> {
-        if names_a_fact(self.snapshot, self.kind, name) {
+        let maybe = outline(name) & self.names.facts() != 0;
+        if maybe && names_a_fact(self.snapshot, self.kind, name) {
             return None;
         }
         let stored = match self.what {

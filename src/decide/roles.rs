@@ -36,6 +36,13 @@ pub(super) enum About<'a> {
     Everywhere,
 }
 
+/// What is known of a permission without going through the roles.
+#[derive(Clone, Copy)]
+pub(super) struct Plain {
+    deny: Option<bool>,
+    grant: Option<ScopeSet>,
+}
+
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Effect {
     Grant,
@@ -77,33 +84,43 @@ impl<'a, W: Watch> Roles<'a, W> {
         }
     }
 
-    /// The one cell that says it all, as mostly: no role tested, no condition for this permission,
-    /// and no role that is in force only at times has anything for it. Who listens is told role by
-    /// role instead.
+    /// What the one cell of the roles held for good says by itself, as it mostly does: no role is
+    /// tested, none that is in force only at times has anything for this permission, and no condition
+    /// is to be looked at. Who listens is told role by role instead.
     #[inline]
-    pub(super) fn plain(&self, permission: u32) -> Option<u8> {
+    pub(super) fn plain(&self, permission: u32) -> Plain {
+        let bit = permission_bit(permission);
+        if W::LISTENS || self.tested != NONE || self.user.limited_bits & bit != 0 {
+            return Plain {
+                deny: None,
+                grant: None,
+            };
+        }
         let cell = self.snapshot.role_set_cell(self.role_set, permission);
-        let plain = !W::LISTENS
-            && cell & CELL_CONDITIONAL == 0
-            && self.tested == NONE
-            && self.user.limited_bits & permission_bit(permission) == 0;
-        plain.then_some(cell)
+        let conditional = cell & CELL_CONDITIONAL != 0;
+        let set = || self.snapshot.tables.role_sets.get(self.role_set as usize);
+        let may_deny = || set().is_none_or(|set| set.denies_bits & bit != 0);
+        let denies = cell & CELL_DENY != 0;
+        Plain {
+            deny: (denies || !conditional || !may_deny()).then_some(denies),
+            grant: (!conditional).then_some(ScopeSet::from_bits(cell)),
+        }
     }
 
-    /// Whether a role in force denies the permission, of which `plain` is the plain cell.
+    /// Whether a role in force denies the permission, of which `plain` is what is known.
     #[inline]
-    pub(super) fn deny(&self, plain: Option<u8>, permission: u32, about: About<'a>) -> bool {
-        match plain {
-            Some(cell) => cell & CELL_DENY != 0,
+    pub(super) fn deny(&self, plain: Plain, permission: u32, about: About<'a>) -> bool {
+        match plain.deny {
+            Some(denies) => denies,
             None => self.any_denies(permission, about),
         }
     }
 
     /// The scopes that the roles in force grant for the permission.
     #[inline]
-    pub(super) fn grant(&self, plain: Option<u8>, permission: u32, about: About<'a>) -> ScopeSet {
-        match plain {
-            Some(cell) => ScopeSet::from_bits(cell),
+    pub(super) fn grant(&self, plain: Plain, permission: u32, about: About<'a>) -> ScopeSet {
+        match plain.grant {
+            Some(granted) => granted,
             None => self.all_grant(permission, about),
         }
     }

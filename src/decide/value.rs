@@ -1,6 +1,6 @@
 //! One view of values, stored or sent.
 
-use crate::model::{Properties, Value};
+use crate::model::{Properties, SCANNED_MAX, Value};
 use crate::snapshot::Snapshot;
 use crate::snapshot::tables::{
     MemberRow, NODE_BOOL, NODE_LIST, NODE_NUMBER, NODE_OBJECT, NODE_STRING, NodeRow, Span,
@@ -146,10 +146,13 @@ impl<'a> Members<'a> {
         match self {
             Self::Sent(properties) => properties.get(name).and_then(View::sent),
             Self::Stored(snapshot, rows) => {
-                let found = rows
-                    .binary_search_by(|row| snapshot.text(row.name).cmp(name))
-                    .ok()?;
-                let node = *snapshot.tables.nodes.get(rows.get(found)?.node as usize)?;
+                let row = if rows.len() <= SCANNED_MAX {
+                    rows.iter().find(|row| snapshot.text_is(row.name, name))?
+                } else {
+                    let order = |row: &MemberRow| snapshot.text(row.name).cmp(name);
+                    rows.get(rows.binary_search_by(order).ok()?)?
+                };
+                let node = *snapshot.tables.nodes.get(row.node as usize)?;
                 View::stored(snapshot, node)
             }
             Self::Nothing => None,

@@ -18,4 +18,4 @@ pub use reason::{Decision, Reason};
 pub use scope::{Scope, ScopeSet};
 pub use time::Timestamp;
 pub use value::{Properties, PropertiesError, Value};
-pub(crate) use value::{outline, same};
+pub(crate) use value::{SCANNED_MAX, outline, same};

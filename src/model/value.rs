@@ -31,7 +31,7 @@ pub struct PropertiesError {
 }
 
 /// Objects of so many members are looked through one by one.
-const SCANNED_MAX: usize = 16;
+pub(crate) const SCANNED_MAX: usize = 16;
 
 /// Whether two texts are the same, told by whole words: most names are so short that calling the
 /// comparison of memory would cost more than comparing.

@@ -89,3 +89,13 @@ impl Shortcuts {
         self.told.get(kind as usize).unwrap_or(&NOTHING)
     }
 }
+
+// === impl Told ===
+
+impl Told {
+    /// The outlines of all names of facts.
+    #[inline]
+    pub(crate) const fn facts(&self) -> u64 {
+        self.owner | self.group | self.departments | self.projects
+    }
+}

@@ -129,6 +129,9 @@ rows! {
     RoleSetRow {
         /// List of roles.
         roles: u32,
+        reserved: u32,
+        /// The bits (see [`permission_bit`]) of what some of them deny under a condition.
+        denies_bits: u64,
     }
     /// A role that is in force only at times.
     LimitedRow {

@@ -6,7 +6,9 @@ use std::sync::Arc;
 use foldhash::fast::FixedState;
 
 use super::super::lists::Lists;
-use super::super::tables::{LimitedRow, NONE, RoleSetRow, ShiftPlanRow, Tables};
+use super::super::tables::{
+    LimitedRow, NONE, RoleRow, RoleSetRow, ShiftPlanRow, Tables, permission_bit,
+};
 use super::CELLS_MAX;
 use crate::model::Timestamp;
 use crate::policy::{Assignment, Policy, ShiftPlan};
@@ -113,7 +115,11 @@ impl Holdings {
         let next = self.role_set_rows.len() as u32;
         let id = *self.role_sets.entry(roles).or_insert(next);
         if id == next {
-            self.role_set_rows.push(RoleSetRow { roles });
+            self.role_set_rows.push(RoleSetRow {
+                roles,
+                reserved: 0,
+                denies_bits: 0,
+            });
         }
         id
     }
@@ -136,7 +142,17 @@ impl Holdings {
     }
 
     /// Fills the tables.
-    pub(super) fn finish(self, lists: &Lists, tables: &mut Tables) -> Result<(), CompileError> {
+    pub(super) fn finish(mut self, lists: &Lists, tables: &mut Tables) -> Result<(), CompileError> {
+        let denied = |role: &RoleRow| {
+            let rows = role.conditional.of(&tables.conditional).iter();
+            let denies = rows.filter(|row| row.scopes == 0);
+            denies.fold(0, |bits, row| bits | permission_bit(row.permission))
+        };
+        let denied: Vec<u64> = tables.roles.iter().map(denied).collect();
+        for set in &mut self.role_set_rows {
+            let roles = lists.get(set.roles).iter();
+            set.denies_bits = roles.fold(0, |bits, &role| bits | denied[role as usize]);
+        }
         tables.role_set_cells = role_set_cells(&self.role_set_rows, lists, tables)?;
         tables.role_sets = self.role_set_rows.into();
         tables.limited = self.limited_rows.into();
