@@ -227,6 +227,9 @@ impl Snapshot {
         let tables = Tables::read(&mut reader)?;
         let origins = Origins::read(&mut reader)?;
         let (content, whole) = reader.finish()?;
+        if !tables.columns_fit() {
+            return Err(FormatError::Incomplete.into());
+        }
         if !tables.values_end() {
             return Err(FormatError::Endless.into());
         }

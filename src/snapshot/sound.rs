@@ -1,4 +1,5 @@
-//! That stored values end: whoever reads one reads what it holds, and what that holds in turn.
+//! What whoever reads the tables relies on, and cannot check at each step: that stored values end,
+//! and that cells lie in as many columns as there are permissions, which loops and memory go by.
 
 use super::tables::{NODE_LIST, NODE_OBJECT, Tables};
 
@@ -8,6 +9,15 @@ const DEEP_MAX: u8 = 64;
 // === impl Tables ===
 
 impl Tables {
+    /// Whether there is a column for each permission, and a row of cells for each role and role set.
+    pub(super) fn columns_fit(&self) -> bool {
+        let columns = self.permissions.len();
+        let told = self.meta.first().map(|meta| meta.permissions as usize);
+        told == Some(columns)
+            && self.roles.len().checked_mul(columns) == Some(self.role_cells.len())
+            && self.role_sets.len().checked_mul(columns) == Some(self.role_set_cells.len())
+    }
+
     /// Whether each stored value lies behind all that it holds, is held by one other at most, and is
     /// nested no deeper than a policy can say. Then reading any takes less than the table has rows.
     pub(super) fn values_end(&self) -> bool {

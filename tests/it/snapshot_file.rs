@@ -124,20 +124,41 @@ fn lengths_that_lie_are_refused_though_every_digest_of_the_table_fits() {
 
 /// Writes another row of the stored values, and all digests as they then are.
 fn forge_value(bytes: &mut [u8], row: usize, value: [u32; 3]) {
-    const VALUES: usize = 20;
-    let line = HEADER + (VALUES - 1) * ENTRY;
+    forge_words(bytes, 20, row * 3, &value);
+}
+
+/// Writes other numbers into a section, and all digests as they then are.
+fn forge_words(bytes: &mut [u8], section: usize, first: usize, words: &[u32]) {
+    let line = HEADER + (section - 1) * ENTRY;
     let number = |bytes: &[u8], at: usize| {
         u64::from_le_bytes(bytes[at..at + 8].try_into().unwrap()) as usize
     };
     let (offset, length) = (number(bytes, line + 8), number(bytes, line + 16));
     forge(bytes, |bytes| {
-        for (field, value) in value.into_iter().enumerate() {
-            let at = offset + row * 12 + field * 4;
-            bytes[at..at + 4].copy_from_slice(&value.to_le_bytes());
+        for (number, word) in (first..).zip(words) {
+            let at = offset + number * 4;
+            bytes[at..at + 4].copy_from_slice(&word.to_le_bytes());
         }
         let digest = blake3::hash(&bytes[offset..offset + length]);
         bytes[line + 24..line + ENTRY].copy_from_slice(digest.as_bytes());
     });
+}
+
+#[test]
+fn columns_that_are_not_there_are_refused() {
+    let whole = small();
+    let columns = 3;
+    let told = {
+        let line = HEADER + ENTRY;
+        let offset = u64::from_le_bytes(whole[line + 8..line + 16].try_into().unwrap()) as usize;
+        u32::from_le_bytes(whole[offset + columns * 4..][..4].try_into().unwrap())
+    };
+    for lie in [0, told - 1, told + 1, 1 << 31, u32::MAX] {
+        let mut bytes = whole.clone();
+        forge_words(&mut bytes, 2, columns, &[lie]);
+        let error = Snapshot::from_bytes(&bytes).err();
+        assert_eq!(error, Some(FormatError::Incomplete), "{lie} of {told}");
+    }
 }
 
 #[test]
