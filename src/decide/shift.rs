@@ -57,13 +57,16 @@ fn turn_holds(snapshot: &Snapshot, plan: &ShiftPlanRow, day: i64, now: i64) -> b
     shift.turns.of(&snapshot.tables.turns).iter().any(holds)
 }
 
+/// No clock is further from UTC; a bound for what a file may say.
+const OFFSET_MAX: i64 = 2 * DAY_SECONDS;
+
 /// Seconds east of UTC at a moment.
 fn offset_at(offsets: &[OffsetRow], moment: i64) -> i64 {
     let after = offsets.partition_point(|row| row.at <= moment);
     after
         .checked_sub(1)
         .and_then(|at| offsets.get(at))
-        .map_or(0, |row| row.offset)
+        .map_or(0, |row| row.offset.clamp(-OFFSET_MAX, OFFSET_MAX))
 }
 
 /// The moment at which clocks show `local`, in seconds as if it were UTC.
