@@ -165,6 +165,10 @@ fn the_last_who_holds_an_old_snapshot_is_never_a_request() {
     let freed = Arc::downgrade(&held);
     tree.write("companies/acme/users.csv", &users("listener"));
     running.until("the change", || running.listens());
+    // Whoever put the new one in place may still have the old one in hand.
+    running.until("whoever swapped them lets go", || {
+        Arc::strong_count(&held) == 2
+    });
     running.stays("somebody else holds it, too", || {
         Arc::strong_count(&held) == 2
     });
