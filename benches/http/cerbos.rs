@@ -57,9 +57,13 @@ fn rule(action: &str, role: &str, said: &Said<'_>) -> Value {
         ));
     }
     tests.extend(said.when.map(|when| condition(when, denies)));
+    if denies {
+        // To Cerbos a deny counts for its own role alone, and another role may still allow.
+        tests.push(format!("{role:?} in P.roles"));
+    }
     let mut rule = json!({
         "actions": [action],
-        "roles": [role],
+        "roles": [if denies { "*" } else { role }],
         "effect": if denies { "EFFECT_DENY" } else { "EFFECT_ALLOW" },
     });
     if !tests.is_empty() {
