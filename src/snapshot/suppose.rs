@@ -251,7 +251,7 @@ impl Making<'_> {
 
     /// The supposed row of a role that is limited by nothing but its binding to shifts.
     fn for_good(&self, role: u32) -> u32 {
-        self.base.tables.limited.len() as u32 + role
+        (self.base.tables.limited.len() as u32).saturating_add(role)
     }
 
     fn role(&mut self) -> u32 {
