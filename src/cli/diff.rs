@@ -149,12 +149,16 @@ struct Each<'e>(&'e Companies<'e>);
 impl Serialize for Each<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut list = serializer.serialize_seq(None)?;
+        // Whoever reads may go before the end: how the command ends depends on all companies.
+        let mut told = Ok(());
         for company in &self.0.names {
-            let mut told = Ok(());
-            self.0
-                .one(company, |document| told = list.serialize_element(&document));
-            told?;
+            self.0.one(company, |document| {
+                if told.is_ok() {
+                    told = list.serialize_element(&document);
+                }
+            });
         }
+        told?;
         list.end()
     }
 }

@@ -1,6 +1,7 @@
 //! What differs between two sources: nothing exactly if every check agrees, and else what and whom.
 
-use std::process::Output;
+use std::fs::File;
+use std::process::{Command, Output};
 
 use callgate::decide;
 use callgate::model::Reason;
@@ -343,6 +344,27 @@ fn what_another_role_grants_already_is_no_gain() {
     );
     ends(&diff(&trees, &["--fail-on", "loss"]), 0);
     ends(&diff(&trees, &["--fail-on", "any"]), 1);
+}
+
+/// The document is written company by company; who gains in the last one must count all the same.
+#[test]
+fn a_document_that_nobody_reads_ends_no_comparison() {
+    let trees = trees();
+    let many: String = (0..2_000).map(|n| format!("u{n},operator\n")).collect();
+    trees[0].write("companies/acme/users.csv", &(users("operator") + &many));
+    trees[1].write("companies/zeta/company.yaml", &company("zeta"));
+    trees[1].write("companies/zeta/users.csv", &users("operator"));
+    let [old, new] = trees.each_ref().map(Tree::path);
+    for what in ["gain", "any"] {
+        let full = File::options().write(true).open("/dev/full").unwrap();
+        let status = Command::new(env!("CARGO_BIN_EXE_callgate"))
+            .arg("diff")
+            .args([old, new])
+            .args(["--format", "json", "--fail-on", what])
+            .stdout(full)
+            .status();
+        assert_eq!(status.unwrap().code(), Some(1), "{what}");
+    }
 }
 
 #[test]
