@@ -74,7 +74,7 @@ struct Slot {
 
 impl Status {
     /// Notes that what the source holds is what runs.
-    pub(crate) fn is_fresh(&mut self) {
+    pub(crate) fn freshen(&mut self) {
         self.fresh_at = Some(SystemTime::now());
         self.fresh_since = Some(Instant::now());
     }
@@ -198,7 +198,7 @@ mod tests {
         let mut status = Status::default();
         let now = SystemTime::now();
         assert_eq!(status.age(now), None);
-        status.is_fresh();
+        status.freshen();
         let (hour, minute) = (Duration::from_secs(3_600), Duration::from_secs(60));
         assert!(status.age(now).unwrap() < minute);
         assert!(status.age(now + hour).unwrap() >= hour - minute, "it slept");

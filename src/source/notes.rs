@@ -39,7 +39,7 @@ impl Notes {
     pub(crate) fn fresh(&self, company: &str) {
         let mut recovered = None;
         self.note(company, |status| {
-            status.is_fresh();
+            status.freshen();
             recovered = status.failure.take();
         });
         if let Some(failure) = recovered {
@@ -62,7 +62,7 @@ impl Notes {
             if outcome != Outcome::Unchanged || status.loaded_at.is_none() {
                 status.loaded_at = Some(now);
             }
-            status.is_fresh();
+            status.freshen();
             status.failure = None;
             // A reload's number stays good: what decides is not older than it was.
             status.generation = generation.or(status.generation);
