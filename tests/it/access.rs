@@ -2,13 +2,13 @@ use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use callgate::access::Access;
 use callgate::config::{AccessFiles, SocketRights};
 use callgate::telemetry::Metrics;
 
-use crate::service::{Answer, CHECK, Client, Service, Start, request};
+use crate::service::{Answer, CHECK, Client, Service, Start, request, wait_until};
 
 const JSON: &str = "Content-Type: application/json";
 const CRM: &str = "crm-0123456789abcdef";
@@ -75,14 +75,6 @@ impl House {
         let token = format!("Authorization: Bearer {token}");
         let mut client = Client::connect(&self.service.admin);
         client.ask(request("GET", path, &[&token], ""))
-    }
-
-    fn until(&self, what: &str, holds: impl Fn() -> bool) {
-        let deadline = Instant::now() + Duration::from_secs(5);
-        while !holds() {
-            assert!(Instant::now() < deadline, "waited for {what}");
-            std::thread::sleep(Duration::from_millis(10));
-        }
     }
 }
 
@@ -251,7 +243,7 @@ fn new_tokens_and_bounds_count_without_a_restart_and_broken_ones_change_nothing(
     let status = |token: &str| house.ask(token, path, CHECK).status;
     let new = "crm-fedcba9876543210";
     house.write("tokens", &TOKENS.replace(CRM, new));
-    house.until("the new token", || status(new) == 200);
+    wait_until("the new token", || status(new) == 200);
     assert_eq!(status(CRM), 401);
     assert_eq!(status(OPS), 200);
 
@@ -261,9 +253,9 @@ fn new_tokens_and_bounds_count_without_a_restart_and_broken_ones_change_nothing(
     };
     for broken in ["", "crm", "crm short", "crm a-token-of-this-length twice"] {
         house.write("tokens", TOKENS);
-        house.until("what is right", || status(CRM) == 200 && !failing("tokens"));
+        wait_until("what is right", || status(CRM) == 200 && !failing("tokens"));
         house.write("tokens", broken);
-        house.until("the failure", || failing("tokens"));
+        wait_until("the failure", || failing("tokens"));
         assert_eq!(status(CRM), 200, "`{broken}` changes nothing");
     }
     fs::remove_file(house.folder.path().join("tokens")).unwrap();
@@ -271,10 +263,10 @@ fn new_tokens_and_bounds_count_without_a_restart_and_broken_ones_change_nothing(
     assert_eq!(status(CRM), 200, "neither does a file that is gone");
 
     house.write("callers.toml", "[callers.crm]\ncompanies = [");
-    house.until("the failure", || failing("callers"));
+    wait_until("the failure", || failing("callers"));
     assert_eq!(status(CRM), 200);
     house.write("callers.toml", &CALLERS.replace("acme", "other"));
-    house.until("the new bounds", || status(CRM) == 403);
+    wait_until("the new bounds", || status(CRM) == 403);
     assert!(!failing("callers"));
 }
 

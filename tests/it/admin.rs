@@ -4,8 +4,7 @@ use callgate::companies::Failure;
 use callgate::server::ReloadOptions;
 use serde_json::{Value, json};
 
-use crate::limits::wait_until;
-use crate::service::{Client, Start, request};
+use crate::service::{Client, Start, request, wait_until};
 
 #[test]
 fn ready_is_a_latch_that_only_stopping_opens() {

@@ -6,9 +6,9 @@ use std::time::Duration;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use crate::fixture::{Tree, users};
-use crate::limits::{p99, undisturbed, wait_until};
+use crate::limits::{p99, undisturbed};
 use crate::process::Process;
-use crate::service::Client;
+use crate::service::{Client, wait_until};
 
 /// How many say nothing.
 const CROWD: usize = 10_000;

@@ -225,7 +225,7 @@ impl Running {
         let started = Instant::now();
         while !holds() {
             assert!(
-                started.elapsed() < Duration::from_secs(10),
+                started.elapsed() < Duration::from_secs(20),
                 "waited for: {what}; {:?}",
                 self.recorded()
             );

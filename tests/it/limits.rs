@@ -10,7 +10,7 @@ use hyper::client::conn::http2;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use tokio::runtime::Builder;
 
-use crate::service::{Answer, CHECK, Client, Service, Start, check, post, request};
+use crate::service::{Answer, CHECK, Client, Service, Start, check, post, request, wait_until};
 
 const BATCH: &str = "/access/v1/evaluations";
 const SEARCH: &str = "/access/v1/search/subject";
@@ -32,14 +32,6 @@ pub(crate) fn reached(service: &Service, limit: &str) -> u64 {
 
 fn verdict(answer: &Answer) -> (u16, &str, String) {
     (answer.status, answer.header("retry-after"), answer.code())
-}
-
-pub(crate) fn wait_until(what: &str, condition: impl Fn() -> bool) {
-    let deadline = Instant::now() + Duration::from_secs(5);
-    while !condition() {
-        assert!(Instant::now() < deadline, "waited for {what}");
-        std::thread::sleep(Duration::from_millis(5));
-    }
 }
 
 /// Requests whose bodies have not come.
@@ -314,9 +306,12 @@ fn a_healthy_client_is_as_quick_beside_idle_connections() {
     let address = &service.address;
     beside(&service, || -> Vec<_> {
         let connect = |_| TcpStream::connect(address).unwrap();
-        (0..400).map(connect).collect()
+        let idle = (0..400).map(connect).collect();
+        wait_until("the connections", || {
+            service.metric("callgate_connections_open") >= 400
+        });
+        idle
     });
-    assert!(service.metric("callgate_connections_open") >= 1);
 }
 
 #[test]

@@ -5,9 +5,9 @@ use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
 use crate::fixture::Tree;
-use crate::limits::{one_worker, quantile, reached, undisturbed, wait_until};
+use crate::limits::{one_worker, quantile, reached, undisturbed};
 use crate::process::Process;
-use crate::service::{Client, Service, Start};
+use crate::service::{Client, Service, Start, wait_until};
 
 /// What a client of HTTP/2 begins with: the preface, and settings that set nothing.
 const HELLO: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0";

@@ -71,7 +71,7 @@ impl Process {
     }
 
     pub(crate) fn until(&self, what: &str, condition: impl Fn(&Self) -> bool) {
-        let deadline = Instant::now() + Duration::from_secs(10);
+        let deadline = Instant::now() + Duration::from_secs(20);
         while !condition(self) {
             assert!(Instant::now() < deadline, "{what} did not come about");
             std::thread::sleep(Duration::from_millis(10));

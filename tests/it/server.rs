@@ -12,7 +12,7 @@ use hyper_util::rt::{TokioExecutor, TokioIo};
 use serde_json::{Value, json};
 use tokio::runtime::Builder;
 
-use crate::service::{Answer, CHECK, Client, Service, Start, check, request};
+use crate::service::{Answer, CHECK, Client, Service, Start, check, request, wait_until};
 
 const JSON: &str = "Content-Type: application/json";
 const PATH: &str = "/acme/access/v1/evaluation";
@@ -23,14 +23,6 @@ fn allows(answer: &Answer) -> bool {
         r#"{"decision":true}"# => true,
         r#"{"decision":false}"# => false,
         body => panic!("no decision alone: {body}"),
-    }
-}
-
-fn wait_until(condition: impl Fn() -> bool) {
-    let deadline = Instant::now() + Duration::from_secs(5);
-    while !condition() {
-        assert!(Instant::now() < deadline, "it did not come about");
-        std::thread::sleep(Duration::from_millis(5));
     }
 }
 
@@ -336,12 +328,12 @@ fn connections_spread_evenly_over_the_workers() {
         let shards = service.metrics.shards().iter();
         shards.map(|shard| shard.in_flight()).collect()
     };
-    wait_until(|| spread().iter().sum::<u64>() == 20);
+    wait_until("the connections", || spread().iter().sum::<u64>() == 20);
     assert_eq!(spread(), [5; 4]);
     for mut client in clients {
         assert!(allows(&client.ask(CHECK)));
     }
-    wait_until(|| spread() == [0; 4]);
+    wait_until("their ends", || spread() == [0; 4]);
 }
 
 #[test]
@@ -353,9 +345,9 @@ fn requests_of_clients_that_leave_are_not_in_flight() {
         let shards = service.metrics.shards().iter();
         shards.map(|shard| shard.in_flight()).sum()
     };
-    wait_until(|| in_flight() == 1);
+    wait_until("the request", || in_flight() == 1);
     drop(client);
-    wait_until(|| in_flight() == 0);
+    wait_until("its end", || in_flight() == 0);
 }
 
 #[test]
@@ -381,7 +373,9 @@ fn what_runs_is_finished_before_the_end() {
         "{}",
         not_ready.body
     );
-    wait_until(|| TcpStream::connect(&service.address).is_err());
+    wait_until("a closed door", || {
+        TcpStream::connect(&service.address).is_err()
+    });
     let answer = running.ask(tail);
     assert!(allows(&answer));
     assert_eq!(answer.header("connection"), "close");
@@ -418,7 +412,7 @@ fn a_connection_too_many_is_told_so_and_others_go_on() {
     let [first, mut second] = clients;
     assert!(allows(&second.ask(check("acme", CHECK))));
     drop(first);
-    wait_until(|| {
+    wait_until("the answers", || {
         service
             .connect()
             .try_ask()

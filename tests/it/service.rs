@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::mpsc;
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use callgate::access::{Access, AccessWatch};
 use callgate::companies::Companies;
@@ -23,14 +23,24 @@ use tokio::sync::oneshot;
 
 use crate::fixture;
 
-/// How long a test waits for what should come at once.
-const PATIENCE: Duration = Duration::from_secs(10);
+/// How long a test waits for what should come at once: on a busy machine that may take a while.
+const PATIENCE: Duration = Duration::from_secs(20);
 
 /// From one look at the credentials to the next.
 const WATCH_INTERVAL: Duration = Duration::from_millis(100);
 
 /// A check that the policy of [`policy`] allows.
 pub(crate) const CHECK: &str = r#"{"subject":{"type":"user","id":"olga"},"action":{"name":"listen"},"resource":{"type":"call","id":"c1"}}"#;
+
+/// Waits for what must come.
+#[track_caller]
+pub(crate) fn wait_until(what: &str, condition: impl Fn() -> bool) {
+    let deadline = Instant::now() + PATIENCE;
+    while !condition() {
+        assert!(Instant::now() < deadline, "waited for {what}");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
 
 /// A running service.
 pub(crate) struct Service {

@@ -13,7 +13,7 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
 use socket2::{Domain, Socket, Type};
 
-use crate::service::{CHECK, Client, Service, Start, check};
+use crate::service::{CHECK, Client, Service, Start, check, wait_until};
 
 type Tls = StreamOwned<ClientConnection, TcpStream>;
 
@@ -158,14 +158,6 @@ fn curl(service: &str, arguments: &[&str]) -> String {
         .output()
         .unwrap();
     String::from_utf8([told.stdout, told.stderr].concat()).unwrap()
-}
-
-fn wait_until(what: &str, condition: impl Fn() -> bool) {
-    let deadline = Instant::now() + Duration::from_secs(5);
-    while !condition() {
-        assert!(Instant::now() < deadline, "waited for {what}");
-        std::thread::sleep(Duration::from_millis(10));
-    }
 }
 
 #[test]
