@@ -5,6 +5,7 @@
 
 use std::borrow::Cow;
 use std::collections::HashMap;
+use std::str::Chars;
 
 use saphyr_parser::{Event, Marker, Parser, ScalarStyle};
 
@@ -95,10 +96,16 @@ fn build<'i, 'f>(
 ) -> Option<Node<'f>> {
     let (sink, file) = (builder.sink, builder.file);
     let mut parser = Parser::new_from_str(text);
+    let mut quotes = Quotes {
+        rest: text.chars(),
+        read: 0,
+    };
     while let Some(event) = parser.next_event() {
         match event {
             Ok((Event::Scalar(text, style, anchor, tag), at)) => {
-                let span = builder.span(at.start, at.end);
+                let plain = style == ScalarStyle::Plain;
+                let end = if plain { at.end } else { quotes.end(&text, at) };
+                let span = builder.span(at.start, end);
                 builder.plain_only(span, anchor, tag.as_deref()).ok()?;
                 builder.scalar(own(text), style, span).ok()?;
             }
@@ -119,6 +126,43 @@ fn build<'i, 'f>(
         .report(sink);
     }
     builder.root
+}
+
+/// Finds where texts in quotes end: the parser counts what follows them on their line, too.
+struct Quotes<'i> {
+    rest: Chars<'i>,
+    /// How many characters lie before the rest.
+    read: usize,
+}
+
+// === impl Quotes ===
+
+impl Quotes<'_> {
+    /// Behind the closing quote of a text that stands at `at`. Texts are asked for in their order.
+    fn end(&mut self, text: &str, at: saphyr_parser::Span) -> Marker {
+        let (start, end) = (at.start, at.end);
+        let width = end.col().saturating_sub(start.col());
+        if start.line() != end.line() || width <= text.chars().count() + 2 {
+            return end;
+        }
+        if let Some(before) = start.index().saturating_sub(self.read).checked_sub(1) {
+            self.rest.nth(before);
+        }
+        self.read = self.read.max(start.index());
+        let mut letters = self.rest.clone().zip(1..).peekable();
+        let Some((quote @ ('"' | '\''), _)) = letters.next() else {
+            return end;
+        };
+        while let Some((letter, width)) = letters.next() {
+            let mut doubled = || letters.peek().is_some_and(|(next, _)| *next == quote);
+            if letter == '\\' && quote == '"' || letter == quote && quote == '\'' && doubled() {
+                letters.next();
+            } else if letter == quote {
+                return Marker::new(start.index() + width, start.line(), start.col() + width);
+            }
+        }
+        end
+    }
 }
 
 /// The tree was given up; why is reported.
