@@ -131,15 +131,25 @@ fn insert(
 
 fn list_policy_files(root: &Path, folder: &str) -> Contents {
     let mut files = BTreeMap::new();
-    let names = names(&root.join(folder)).map_err(|error| error.to_string())?;
+    let named = |folder: &str| names(&root.join(folder)).map_err(|error| error.to_string());
+    let is_policy = |name: &String| POLICY_EXTENSIONS.iter().any(|end| name.ends_with(end));
+    let (mut names, others): (Vec<String>, _) = named(folder)?.into_iter().partition(is_policy);
+    for other in others {
+        // What lies deeper is no policy; its author, who may think so, is told of the first.
+        let within = format!("{folder}/{other}");
+        if fs::metadata(root.join(&within)).is_ok_and(|metadata| metadata.is_dir()) {
+            let deeper = named(&within)?.into_iter().find(is_policy);
+            names.extend(deeper.map(|name| format!("{other}/{name}")));
+        }
+    }
     for name in names {
-        if !POLICY_EXTENSIONS.iter().any(|end| name.ends_with(end)) {
-            continue;
-        }
         let within = format!("{folder}/{name}");
-        if let Some(stamp) = stamp(root, &within)? {
-            files.insert(within, stamp);
-        }
+        // Left out, it would be a policy that silently lacks its denies. A file that is mounted and
+        // is not there becomes a folder of its name.
+        let Some(stamp) = stamp(root, &within)? else {
+            return Err(format!("`{within}` is not a file"));
+        };
+        files.insert(within, stamp);
         if files.len() > FILES_MAX {
             return Err(format!("`{folder}` holds more than {FILES_MAX} files"));
         }

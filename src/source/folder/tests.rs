@@ -110,7 +110,6 @@ fn hidden_entries_and_other_files_are_no_policy() {
     write(&tree, "companies/demo/README.md", "about");
     write(&tree, "companies/demo/users.yaml~", "about");
     write(&tree, "companies/demo/.users.yaml", "about");
-    fs::create_dir(tree.path().join("companies/demo/old.yaml")).unwrap();
     let mut folder = Folder::new(tree.path().to_owned(), SETTLE);
     let units = still(&mut folder);
     assert_eq!(units.len(), 2);
@@ -155,4 +154,37 @@ fn snapshot_files_are_companies() {
     let units = still(&mut folder);
     assert_eq!(units.keys().collect::<Vec<_>>(), [&company("demo")]);
     assert_eq!(folder.kind(), Some(Kind::Snapshots));
+}
+
+#[test]
+fn what_is_named_like_a_policy_file_and_is_none_is_not_passed_over() {
+    let tree = tree();
+    let mut folder = Folder::new(tree.path().to_owned(), Duration::ZERO);
+    still(&mut folder);
+    fs::create_dir(tree.path().join("companies/demo/roles.yaml")).unwrap();
+    let states = still(&mut folder);
+    let said = "`companies/demo/roles.yaml` is not a file".to_owned();
+    assert_eq!(states[&company("demo")], State::Unreadable(said));
+    assert!(matches!(states[&company("acme")], State::Still(_)));
+}
+
+#[test]
+fn a_policy_file_that_lies_too_deep_is_handed_to_the_reader_which_refuses_it() {
+    let tree = tree();
+    for (path, text) in [("deep/roles.yaml", "roles: []"), ("notes/README", "x")] {
+        let path = tree.path().join("companies/demo").join(path);
+        fs::create_dir(path.parent().unwrap()).unwrap();
+        fs::write(path, text).unwrap();
+    }
+    let mut folder = Folder::new(tree.path().to_owned(), Duration::ZERO);
+    still(&mut folder);
+    let files = folder.read(&company("demo")).unwrap();
+    let names: Vec<&String> = files.keys().collect();
+    assert_eq!(
+        names,
+        [
+            "companies/demo/company.yaml",
+            "companies/demo/deep/roles.yaml"
+        ]
+    );
 }
