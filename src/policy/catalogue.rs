@@ -56,7 +56,11 @@ impl<'t> Vocabulary<'t> {
             .iter()
             .map(|(_, fields)| match fields {
                 Some(fields) => {
-                    let section = fields.get("actions").map_or(Section::Absent, Section::Is);
+                    let section = match fields.get("actions") {
+                        Some(node) => Section::Is(node),
+                        None if fields.known => Section::Absent,
+                        None => Section::Broken,
+                    };
                     declare(sink, Sort::ACTION, section, "an action", ACTION)
                 }
                 None => declare(sink, Sort::ACTION, Section::Broken, "an action", ACTION),

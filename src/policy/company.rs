@@ -67,7 +67,7 @@ impl<'t> Structure<'t> {
     pub(super) fn gather(sink: &'t Sink<'t>, company: Option<Fields<'t>>, known: bool) -> Self {
         let section = |key| match company.and_then(|fields| fields.get(key)) {
             Some(node) => Section::Is(node),
-            None if known => Section::Absent,
+            None if known && company.is_none_or(|fields| fields.known) => Section::Absent,
             None => Section::Broken,
         };
         Self {

@@ -14,6 +14,8 @@ pub(super) struct Fields<'t> {
     entries: &'t [Entry<'t>],
     sink: &'t Sink<'t>,
     what: &'static str,
+    /// Whether all of its keys are known; else one that is missing may only be misspelt.
+    pub(super) known: bool,
     pub(super) span: Span,
 }
 
@@ -172,15 +174,18 @@ impl<'t> Node<'t> {
             self.unexpected(sink, &format!("a table for {what}"), help);
             return None;
         };
+        let mut known = true;
         for entry in entries {
             if !keys.contains(&entry.key.as_ref()) {
                 unknown_key(sink, Word::new(&entry.key, entry.key_span), what, keys);
+                known = false;
             }
         }
         Some(Fields {
             entries,
             sink,
             what,
+            known,
             span: self.span,
         })
     }

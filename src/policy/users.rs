@@ -85,7 +85,7 @@ impl<'t> Gathered<'t> {
         rows: &Rows<'t>,
         vocabulary: &Vocabulary<'t>,
     ) -> (Self, Users<'t>) {
-        let mut known = true;
+        let mut known;
         let (mut drafts, columns) = match rows {
             Rows::Tree(section) => {
                 let (nodes, read) = section.list(sink, "a list of users");
@@ -109,7 +109,8 @@ impl<'t> Gathered<'t> {
                 }
                 let drafts = (0..columns.len())
                     .filter_map(|row| Draft::in_row(sink, &columns, row))
-                    .collect();
+                    .collect::<Vec<_>>();
+                known = drafts.len() == columns.len();
                 (drafts, Some(columns))
             }
         };
