@@ -5,6 +5,7 @@ use super::Code;
 use super::names::meant;
 use super::scalar::{NumberError, number};
 use super::sink::{Finding, Sink, Span};
+use super::vocabulary::is_name;
 use super::word::Word;
 use super::yaml::{Entry, KeyKind, Node, Value};
 
@@ -50,6 +51,16 @@ impl<'t> Node<'t> {
             }
             (Value::Text(text), what) if what.starts_with("a list") => {
                 Some(format!("write a list: `[{text}]`"))
+            }
+            (Value::List(_), "a table of grants") => {
+                Some("write types, and actions under them: `{ TYPE: { ACTION: SCOPE } }`".into())
+            }
+            (Value::List(items), what) if what.starts_with("a table of ") => {
+                let key = items.iter().find_map(|item| match &item.value {
+                    Value::Text(text) if is_name(text) => Some(text),
+                    _ => None,
+                });
+                key.map(|key| format!("write a table: `{{ {key}: … }}`"))
             }
             _ => None,
         });

@@ -174,6 +174,19 @@ impl<'t> Lines<'_, 't> {
                 .report(self.sink);
             return None;
         }
+        if let Pattern::Type(kind) = pattern
+            && Scope::from_name(word.text).is_none()
+            && self.vocabulary.is_action(*kind, word.text)
+        {
+            let message = format!("unknown scope `{}`", word.text);
+            Finding::error(Code::UnknownScope, word.span(), message)
+                .help(format!(
+                    "an action stands in a table, with its scope: `{{ {}: … }}`",
+                    word.text
+                ))
+                .report(self.sink);
+            return None;
+        }
         let scope = scope(self.sink, word)?;
         if let Pattern::Permission(kind, action) = pattern {
             self.offered(word, scope, *kind, *action);

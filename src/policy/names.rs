@@ -112,8 +112,12 @@ pub(super) fn unknown<'n>(
     names: impl ExactSizeIterator<Item = &'n str>,
 ) {
     let message = format!("unknown {} `{}`{whose}", sort.noun, word.text);
+    let parted = || {
+        let parted = word.is_in_cell() && word.text.contains([',', '|']);
+        parted.then(|| "in a field of CSV `;` parts the items of a list".to_owned())
+    };
     Finding::error(sort.unknown, word.span(), message)
-        .help_if(meant(sink, word.text, names))
+        .help_if(meant(sink, word.text, names).or_else(parted))
         .report(sink);
 }
 

@@ -48,6 +48,12 @@ impl<'t> Vocabulary<'t> {
         find_action(sink, names, whose, word).map(ActionId)
     }
 
+    /// Whether a type has an action of this name.
+    pub(super) fn is_action(&self, kind: TypeId, name: &str) -> bool {
+        let names = self.actions.get(kind.index());
+        names.is_some_and(|names| names.get(name).is_some())
+    }
+
     /// Types that have an action of this name; reported if there is none.
     pub(super) fn find_everywhere(&self, sink: &Sink<'_>, word: Word<'_>) -> Option<Vec<TypeId>> {
         let having = |(_, names): &(u32, &Names<'t>)| names.get(word.text).is_some();
@@ -100,6 +106,15 @@ pub(super) fn find_action(
 ) -> Option<u32> {
     let found = names.get(word.text);
     if found.is_none() && names.complete {
+        let own = word.text.strip_prefix(kind);
+        let own = own.and_then(|text| text.strip_prefix('.'));
+        if let Some(action) = own.filter(|action| names.get(action).is_some()) {
+            let message = format!("unknown action `{}` of `{kind}`", word.text);
+            Finding::error(Code::UnknownAction, word.span(), message)
+                .help(format!("write `{action}`: the type is said already"))
+                .report(sink);
+            return None;
+        }
         let all: Vec<&str> = names.iter().collect();
         unknown(
             sink,

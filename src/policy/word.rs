@@ -34,6 +34,11 @@ impl<'t> Word<'t> {
         }
     }
 
+    /// Whether it stands in a CSV file.
+    pub(super) const fn is_in_cell(self) -> bool {
+        matches!(self.at, At::Cell(..))
+    }
+
     /// Where it stands.
     pub(super) fn span(self) -> Span {
         match self.at {
