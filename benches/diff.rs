@@ -36,7 +36,11 @@ fn measure(name: &str, old: &Snapshot, new: &Snapshot) {
         let effects = diff.gains.len() + diff.losses.len();
         found = format!("{effects} effects, {} changes", diff.changes.len());
     }
+    let started = Instant::now();
+    let impact = old.impact(new);
+    let took = started.elapsed();
     println!("{name}: {}; {found}", times.join(", "));
+    println!("  in numbers alone: {took:.0?}; {impact:?}");
 }
 
 fn main() {

@@ -4,7 +4,6 @@
 //! Freeing a large snapshot takes longer than many decisions, and so no request must be the last
 //! to hold one. Comparing two of them takes longer than activating the newer: nobody waits for it.
 
-use std::collections::BTreeSet;
 use std::hint::black_box;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -13,7 +12,6 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::snapshot::Snapshot;
-use crate::snapshot::compare::{Diff, Effect};
 
 /// How often it looks whether the last request has let go.
 const LOOK: Duration = Duration::from_millis(100);
@@ -106,27 +104,18 @@ fn work(jobs: &Receiver<Job>) {
 
 /// The line that says who gains and who loses, in numbers.
 fn tell(old: &Snapshot, new: &Snapshot) {
-    let diff = old.diff(new);
-    let permissions = |effects: &[Effect<'_>]| {
-        let effects = effects.iter().flat_map(|effect| &effect.permissions);
-        effects.collect::<BTreeSet<_>>().len()
-    };
+    let impact = old.impact(new);
     tracing::info!(
         company = new.company(),
         revision = new.revision(),
         replaced = old.revision(),
-        users_gain = users(&diff.gains),
-        users_lose = users(&diff.losses),
-        permissions_gained = permissions(&diff.gains),
-        permissions_lost = permissions(&diff.losses),
-        changes = diff.changes.len(),
-        may_gain = Diff::has_gain(&diff),
-        may_lose = Diff::has_loss(&diff),
+        users_gain = impact.users_gain,
+        users_lose = impact.users_lose,
+        permissions_gained = impact.permissions_gained,
+        permissions_lost = impact.permissions_lost,
+        changes = impact.changes,
+        may_gain = impact.may_gain,
+        may_lose = impact.may_lose,
         "what changed with it"
     );
-}
-
-fn users(effects: &[Effect<'_>]) -> usize {
-    let users = effects.iter().flat_map(|effect| &effect.users);
-    users.collect::<BTreeSet<_>>().len()
 }

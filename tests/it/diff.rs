@@ -1,5 +1,6 @@
 //! What differs between two sources: nothing exactly if every check agrees, and else what and whom.
 
+use std::collections::BTreeSet;
 use std::fs::File;
 use std::process::{Command, Output};
 
@@ -7,7 +8,7 @@ use callgate::decide;
 use callgate::model::Reason;
 use callgate::policy;
 use callgate::snapshot::Snapshot;
-use callgate::snapshot::compare::{Cause, Event};
+use callgate::snapshot::compare::{Cause, Diff, Effect, Event, Impact};
 use fastrand::Rng;
 use serde_json::{Value, json};
 
@@ -166,6 +167,27 @@ fn fits(part: &str, cause: Cause) -> bool {
     }
 }
 
+/// What a diff comes to, counted name by name.
+fn counted(diff: &Diff<'_>) -> Impact {
+    let users = |effects: &[Effect<'_>]| {
+        let users = effects.iter().flat_map(|effect| &effect.users);
+        users.collect::<BTreeSet<_>>().len()
+    };
+    let permissions = |effects: &[Effect<'_>]| {
+        let permissions = effects.iter().flat_map(|effect| &effect.permissions);
+        permissions.collect::<BTreeSet<_>>().len()
+    };
+    Impact {
+        users_gain: users(&diff.gains),
+        users_lose: users(&diff.losses),
+        permissions_gained: permissions(&diff.gains),
+        permissions_lost: permissions(&diff.losses),
+        changes: diff.changes.len(),
+        may_gain: diff.has_gain(),
+        may_lose: diff.has_loss(),
+    }
+}
+
 #[test]
 fn a_diff_is_empty_only_if_every_check_agrees_and_names_what_was_changed() {
     let (mut empty, mut seen) = (0, 0);
@@ -183,6 +205,7 @@ fn a_diff_is_empty_only_if_every_check_agrees_and_names_what_was_changed() {
             continue;
         };
         let diff = old.diff(&new);
+        assert_eq!(old.impact(&new), counted(&diff), "seed {seed}, {part}");
         for change in &diff.changes {
             assert!(fits(part, change.cause), "seed {seed}, {part}: {change:?}");
         }
@@ -237,6 +260,18 @@ fn a_diff_is_empty_only_if_every_check_agrees_and_names_what_was_changed() {
         empty as u64 > pairs / 25 && seen as u64 > pairs / 7,
         "{empty} empty, {seen} seen to differ"
     );
+}
+
+#[test]
+fn an_impact_is_what_the_diff_of_two_strangers_comes_to() {
+    for seed in 0..200 {
+        let shape = Shape::wild(&mut Rng::with_seed(seed ^ 0x57a4));
+        let companies = [seed, seed + 1_000_000].map(|seed| Company::generate(&shape, seed));
+        let [old, new] = companies.map(|company| compile(&company).unwrap());
+        for (old, new) in [(&old, &new), (&new, &old), (&new, &new)] {
+            assert_eq!(old.impact(new), counted(&old.diff(new)), "seed {seed}");
+        }
+    }
 }
 
 #[test]

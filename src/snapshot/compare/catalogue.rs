@@ -5,12 +5,12 @@ use std::collections::BTreeSet;
 
 use super::super::Snapshot;
 use super::super::tables::{PermissionRow, REGISTRY_OBJECTS, TypeRow, some};
-use super::changes::Changes;
+use super::changes::Notes;
 use super::matters::Matters;
 use super::numbering::{Delta, Numbering, Pair, Side};
 use super::{Cause, Event};
 
-pub(super) fn compare<'s>(pair: &Pair<'s>, matters: &Matters<'_>, changes: &mut Changes<'s>) {
+pub(super) fn compare<'s>(pair: &Pair<'s>, matters: &Matters<'_>, changes: &mut impl Notes<'s>) {
     company(pair, matters, changes);
     for kind in pair.types.all() {
         let of = |side| {
@@ -47,7 +47,7 @@ pub(super) fn compare<'s>(pair: &Pair<'s>, matters: &Matters<'_>, changes: &mut 
     }
 }
 
-fn company<'s>(pair: &Pair<'s>, matters: &Matters<'_>, changes: &mut Changes<'s>) {
+fn company<'s>(pair: &Pair<'s>, matters: &Matters<'_>, changes: &mut impl Notes<'s>) {
     let (old, new) = (pair.old.meta(), pair.new.meta());
     if old.enhanced != new.enhanced {
         let mode =
@@ -85,7 +85,7 @@ fn company<'s>(pair: &Pair<'s>, matters: &Matters<'_>, changes: &mut Changes<'s>
 
 /// What the company's clocks show matters to shifts alone, and so is compiled only where there are
 /// some.
-fn clocks<'s>(pair: &Pair<'s>, matters: &Matters<'_>, changes: &mut Changes<'s>) {
+fn clocks<'s>(pair: &Pair<'s>, matters: &Matters<'_>, changes: &mut impl Notes<'s>) {
     let offsets = |snapshot: &Snapshot| -> Vec<(i64, i64)> {
         let rows = snapshot.tables.offsets.iter();
         rows.map(|row| (row.at, row.offset)).collect()
@@ -98,7 +98,7 @@ fn clocks<'s>(pair: &Pair<'s>, matters: &Matters<'_>, changes: &mut Changes<'s>)
 
 /// Tells a thing that came or went, and of one that stayed what of it did.
 fn facets<'s>(
-    changes: &mut Changes<'s>,
+    changes: &mut impl Notes<'s>,
     cause: Cause,
     name: Cow<'s, str>,
     of: impl Fn(Side) -> Option<BTreeSet<String>>,
@@ -168,7 +168,7 @@ fn action_facets(snapshot: &Snapshot, row: &PermissionRow) -> BTreeSet<String> {
 }
 
 fn presence<'s>(
-    changes: &mut Changes<'s>,
+    changes: &mut impl Notes<'s>,
     cause: Cause,
     numbering: &Numbering,
     name: impl Fn(u32) -> &'s str,
@@ -183,7 +183,7 @@ fn presence<'s>(
     }
 }
 
-fn department_parents<'s>(pair: &Pair<'s>, changes: &mut Changes<'s>) {
+fn department_parents<'s>(pair: &Pair<'s>, changes: &mut impl Notes<'s>) {
     let departments = &pair.departments;
     for department in departments.all() {
         let parent = |side| {
@@ -210,7 +210,7 @@ fn department_parents<'s>(pair: &Pair<'s>, changes: &mut Changes<'s>) {
 }
 
 /// The projects that roles, as resources, are in.
-fn role_projects<'s>(pair: &Pair<'s>, changes: &mut Changes<'s>) {
+fn role_projects<'s>(pair: &Pair<'s>, changes: &mut impl Notes<'s>) {
     for role in pair.roles.all() {
         let projects = |side| {
             let row = pair.on(side).role(pair.roles.at(side, role)?)?;

@@ -11,7 +11,7 @@ use super::{Cause, Change, Event, Limits, May};
 
 /// What makes two changes one.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-struct Key<'s> {
+pub(super) struct Key<'s> {
     cause: Cause,
     name: Cow<'s, str>,
     event: Event,
@@ -19,30 +19,19 @@ struct Key<'s> {
     new: Option<Cow<'s, str>>,
 }
 
-/// Changes in the making.
-#[derive(Default)]
-pub(super) struct Changes<'s> {
-    /// With users or objects, by common number.
-    alike: HashMap<Key<'s>, Vec<u32>, FixedState>,
-    /// Those that are whole already.
-    whole: Vec<Change<'s>>,
-}
+/// Whoever is told what was changed: [`Changes`] keeps all of it, a tally keeps numbers.
+pub(super) trait Notes<'s> {
+    /// What is kept of users.
+    type Users: Users;
 
-// === impl Changes ===
+    /// Something happened, to this user or object or in itself; to many alike it is one change.
+    fn keep(&mut self, key: Key<'s>, of: Option<u32>);
 
-impl<'s> Changes<'s> {
-    pub(super) fn push(&mut self, change: Change<'s>) {
-        self.whole.push(change);
-    }
+    /// A change that is whole already, but for the users whom it reaches.
+    fn push(&mut self, change: Change<'s>, users: Self::Users);
 
     /// A thing that came or went, or that some users or objects now have or have no more.
-    pub(super) fn note(
-        &mut self,
-        cause: Cause,
-        event: Event,
-        name: impl Into<Cow<'s, str>>,
-        of: Option<u32>,
-    ) {
+    fn note(&mut self, cause: Cause, event: Event, name: impl Into<Cow<'s, str>>, of: Option<u32>) {
         let key = Key {
             cause,
             event,
@@ -50,11 +39,11 @@ impl<'s> Changes<'s> {
             old: None,
             new: None,
         };
-        self.alike.entry(key).or_default().extend(of);
+        self.keep(key, of);
     }
 
     /// Something that is another, of some user or object or in itself.
-    pub(super) fn turn(
+    fn turn(
         &mut self,
         cause: Cause,
         name: impl Into<Cow<'s, str>>,
@@ -69,19 +58,74 @@ impl<'s> Changes<'s> {
             old,
             new,
         };
+        self.keep(key, of);
+    }
+}
+
+/// Users, by common number, as far as they are kept.
+pub(super) trait Users: Default {
+    fn add(&mut self, user: u32);
+
+    /// Adds these, none of whom is there.
+    fn join(&mut self, others: &Self);
+
+    fn is_empty(&self) -> bool;
+}
+
+/// Changes in the making.
+pub(super) struct Changes<'c, 's> {
+    pair: &'c Pair<'s>,
+    /// With users or objects, by common number.
+    alike: HashMap<Key<'s>, Vec<u32>, FixedState>,
+    /// Those that are whole already.
+    whole: Vec<Change<'s>>,
+}
+
+// === impl Users ===
+
+impl Users for Vec<u32> {
+    fn add(&mut self, user: u32) {
+        self.push(user);
+    }
+
+    fn join(&mut self, others: &Self) {
+        self.extend(others);
+    }
+
+    fn is_empty(&self) -> bool {
+        self.is_empty()
+    }
+}
+
+// === impl Changes ===
+
+impl<'s> Notes<'s> for Changes<'_, 's> {
+    type Users = Vec<u32>;
+
+    fn keep(&mut self, key: Key<'s>, of: Option<u32>) {
         self.alike.entry(key).or_default().extend(of);
     }
 
+    fn push(&mut self, mut change: Change<'s>, users: Vec<u32>) {
+        change.users = user_names(self.pair, &users);
+        self.whole.push(change);
+    }
+}
+
+impl<'c, 's> Changes<'c, 's> {
+    pub(super) fn new(pair: &'c Pair<'s>) -> Self {
+        Self {
+            pair,
+            alike: HashMap::default(),
+            whole: Vec::new(),
+        }
+    }
+
     /// All of them, sorted, with those that were finished elsewhere.
-    pub(super) fn finish(
-        self,
-        pair: &Pair<'s>,
-        matters: &Matters<'_>,
-        others: Vec<Change<'s>>,
-    ) -> Vec<Change<'s>> {
-        let mut changes = self.whole;
+    pub(super) fn finish(self, matters: &Matters<'_>, others: Vec<Change<'s>>) -> Vec<Change<'s>> {
+        let (pair, mut changes) = (self.pair, self.whole);
         for (key, of) in self.alike {
-            let may = may(&key, matters);
+            let may = key.may(matters);
             let Key {
                 cause,
                 name,
@@ -149,62 +193,66 @@ pub(super) fn user_names<'s>(pair: &Pair<'s>, users: &[u32]) -> Vec<&'s str> {
     names
 }
 
-/// What may come of it beyond what roles give and take.
-fn may(key: &Key<'_>, matters: &Matters<'_>) -> Option<May> {
-    let more = match key.event {
-        Event::Added => May::Gain,
-        Event::Removed => May::Loss,
-        Event::Changed => May::Either,
-    };
-    // What conditions read may turn them either way.
-    let unless = |read: bool| Some(if read { May::Either } else { more });
-    match key.cause {
-        // These are there or are not; what users have by them is told apart.
-        Cause::Group
-        | Cause::Department
-        | Cause::Project
-        | Cause::Role
-        | Cause::ImplicitRole
-        | Cause::UserActive
-        | Cause::UserAlias
-        | Cause::Assignment
-        | Cause::Object => None,
-        Cause::User => (key.event == Event::Changed).then_some(May::Either),
-        Cause::ResourceType | Cause::Action => match (key.event, &key.old, &key.new) {
-            (Event::Changed, old, new) => Some(facet(old.as_deref(), new.as_deref())),
-            (Event::Added | Event::Removed, ..) => None,
-        },
-        Cause::Security => Some(match key.new.as_deref() {
-            Some("simple") => May::Gain,
-            _ => May::Loss,
-        }),
-        Cause::Clocks
-        | Cause::Mark
-        | Cause::DepartmentParent
-        | Cause::UserProperty
-        | Cause::UserShift
-        | Cause::ObjectOwner
-        | Cause::ObjectGroup
-        | Cause::ObjectDepartment
-        | Cause::RoleProject
-        | Cause::ObjectProperty
-        | Cause::Route => Some(May::Either),
-        Cause::SubjectType
-        | Cause::LedGroup
-        | Cause::LedDepartment
-        | Cause::UserTeam
-        | Cause::OperatorUser
-        | Cause::OperatorTeam
-        | Cause::OperatorGroup
-        | Cause::OperatorDepartment => Some(more),
-        Cause::UserGroup => match (&key.old, &key.new) {
-            _ if matters.reads_groups => Some(May::Either),
-            (None, _) => Some(May::Gain),
-            (_, None) => Some(May::Loss),
-            _ => Some(May::Either),
-        },
-        Cause::UserDepartment => unless(matters.reads_departments),
-        Cause::UserProject | Cause::ObjectProject => unless(matters.reads_projects),
+// === impl Key ===
+
+impl Key<'_> {
+    /// What may come of it beyond what roles give and take.
+    pub(super) fn may(&self, matters: &Matters<'_>) -> Option<May> {
+        let more = match self.event {
+            Event::Added => May::Gain,
+            Event::Removed => May::Loss,
+            Event::Changed => May::Either,
+        };
+        // What conditions read may turn them either way.
+        let unless = |read: bool| Some(if read { May::Either } else { more });
+        match self.cause {
+            // These are there or are not; what users have by them is told apart.
+            Cause::Group
+            | Cause::Department
+            | Cause::Project
+            | Cause::Role
+            | Cause::ImplicitRole
+            | Cause::UserActive
+            | Cause::UserAlias
+            | Cause::Assignment
+            | Cause::Object => None,
+            Cause::User => (self.event == Event::Changed).then_some(May::Either),
+            Cause::ResourceType | Cause::Action => match (self.event, &self.old, &self.new) {
+                (Event::Changed, old, new) => Some(facet(old.as_deref(), new.as_deref())),
+                (Event::Added | Event::Removed, ..) => None,
+            },
+            Cause::Security => Some(match self.new.as_deref() {
+                Some("simple") => May::Gain,
+                _ => May::Loss,
+            }),
+            Cause::Clocks
+            | Cause::Mark
+            | Cause::DepartmentParent
+            | Cause::UserProperty
+            | Cause::UserShift
+            | Cause::ObjectOwner
+            | Cause::ObjectGroup
+            | Cause::ObjectDepartment
+            | Cause::RoleProject
+            | Cause::ObjectProperty
+            | Cause::Route => Some(May::Either),
+            Cause::SubjectType
+            | Cause::LedGroup
+            | Cause::LedDepartment
+            | Cause::UserTeam
+            | Cause::OperatorUser
+            | Cause::OperatorTeam
+            | Cause::OperatorGroup
+            | Cause::OperatorDepartment => Some(more),
+            Cause::UserGroup => match (&self.old, &self.new) {
+                _ if matters.reads_groups => Some(May::Either),
+                (None, _) => Some(May::Gain),
+                (_, None) => Some(May::Loss),
+                _ => Some(May::Either),
+            },
+            Cause::UserDepartment => unless(matters.reads_departments),
+            Cause::UserProject | Cause::ObjectProject => unless(matters.reads_projects),
+        }
     }
 }
 

@@ -5,12 +5,12 @@ use std::collections::{BTreeMap, HashMap};
 use foldhash::fast::FixedState;
 
 use super::super::tables::NONE;
-use super::changes::{Changes, user_names};
-use super::gains::{self, Group, Touched};
+use super::changes::{Notes, Users};
+use super::gains::Group;
 use super::matters::Matters;
 use super::numbering::{Pair, Side};
 use super::rules::{Item, Roles, limits};
-use super::{Cause, Change, Effect, Event};
+use super::{Cause, Change, Event};
 
 /// What an active user holds: the role set and the list of limited roles; none where nobody counts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -22,8 +22,8 @@ pub(super) struct Hand {
 /// Users, by common number, by what they held and hold; in the order of their first users, so that
 /// what is gathered of them lies nearly sorted.
 #[derive(Default)]
-pub(super) struct Profiles {
-    all: Vec<((Hand, Hand), Vec<u32>)>,
+pub(super) struct Profiles<U> {
+    all: Vec<((Hand, Hand), U)>,
     places: HashMap<(Hand, Hand), usize, FixedState>,
 }
 
@@ -32,14 +32,16 @@ pub(super) type Held = (u32, u32);
 
 // === impl Profiles ===
 
-impl Profiles {
+impl<U: Users> Profiles<U> {
     /// Adds a user who held and holds this.
     pub(super) fn add(&mut self, hands: (Hand, Hand), user: u32) {
         let next = self.all.len();
         let place = *self.places.entry(hands).or_insert(next);
-        match self.all.get_mut(place) {
-            Some((_, users)) => users.push(user),
-            None => self.all.push((hands, vec![user])),
+        if place == next {
+            self.all.push((hands, U::default()));
+        }
+        if let Some((_, users)) = self.all.get_mut(place) {
+            users.add(user);
         }
     }
 }
@@ -76,26 +78,28 @@ impl Hand {
 }
 
 /// What is compared and found.
-struct Comparison<'c, 's> {
+struct Comparison<'c, 's, U> {
     pair: &'c Pair<'s>,
     roles: &'c Roles,
     /// For each role the permissions of which it says something else now.
     changed: Vec<Vec<u32>>,
     /// For each role the permissions of which it says or said something.
     speaks: Vec<Vec<u32>>,
-    touched: Touched,
-    given: BTreeMap<(Held, bool), Vec<u32>>,
+    given: BTreeMap<(Held, bool), U>,
     /// Users who hold a changed role.
-    holders: Vec<Vec<u32>>,
+    holders: Vec<U>,
 }
 
-pub(super) fn compare<'s>(
+/// Compares roles and who holds them. `touch` is given those for whom roles came, went or were
+/// changed, and the permissions of which these roles speak.
+pub(super) fn compare<'s, N: Notes<'s>>(
     pair: &Pair<'s>,
     matters: &Matters<'_>,
     roles: &Roles,
-    profiles: Profiles,
-    changes: &mut Changes<'s>,
-) -> (Vec<Effect<'s>>, Vec<Effect<'s>>) {
+    profiles: Profiles<N::Users>,
+    changes: &mut N,
+    mut touch: impl FnMut(Group<N::Users>, &[u32]),
+) {
     let permissions = |role: u32, test: &dyn Fn(&[Item], &[Item]) -> bool| {
         let differs = |&permission: &u32| {
             test(
@@ -117,23 +121,25 @@ pub(super) fn compare<'s>(
             .clone()
             .map(|role| permissions(role, &|old, new| !old.is_empty() || !new.is_empty()))
             .collect(),
-        touched: Touched::new(pair),
         given: BTreeMap::new(),
-        holders: all.map(|_| Vec::new()).collect(),
+        holders: all.map(|_| N::Users::default()).collect(),
     };
     for ((old, new), users) in profiles.all {
-        comparison.profile(old, new, users);
+        let (group, permissions) = comparison.profile(old, new, users);
+        if !permissions.is_empty() {
+            touch(group, &permissions);
+        }
     }
-    comparison.assignments(matters, changes);
     comparison.role_changes(matters, changes);
-    gains::compare(pair, roles, &comparison.touched)
+    comparison.assignments(matters, changes);
 }
 
 // === impl Comparison ===
 
-impl<'s> Comparison<'_, 's> {
-    /// Notes what came to these users, who held and hold the same, and what went.
-    fn profile(&mut self, old: Hand, new: Hand, users: Vec<u32>) {
+impl<'s, U: Users> Comparison<'_, 's, U> {
+    /// Notes what came to these users, who held and hold the same, and what went; and tells of
+    /// which permissions that speaks.
+    fn profile(&mut self, old: Hand, new: Hand, users: U) -> (Group<U>, Vec<u32>) {
         let old = old.roles(self.pair, Side::Old);
         let new = new.roles(self.pair, Side::New);
         let mut touched = Vec::new();
@@ -142,7 +148,7 @@ impl<'s> Comparison<'_, 's> {
             for &held in here {
                 let changed = of(&self.changed, held.0);
                 if there.binary_search(&held).is_err() {
-                    self.given.entry((held, come)).or_default().extend(&users);
+                    self.given.entry((held, come)).or_default().join(&users);
                     touched.extend(of(&self.speaks, held.0));
                 } else {
                     touched.extend(changed);
@@ -156,18 +162,16 @@ impl<'s> Comparison<'_, 's> {
         roles.dedup();
         for role in roles {
             if let Some(holders) = self.holders.get_mut(role as usize) {
-                holders.extend(&users);
+                holders.join(&users);
             }
         }
         touched.sort_unstable();
         touched.dedup();
-        if !touched.is_empty() {
-            self.touched.add(Group { old, new, users }, &touched);
-        }
+        (Group { old, new, users }, touched)
     }
 
     /// Roles that came and went. A role that everybody now has, or no more, is told once.
-    fn assignments(&mut self, matters: &Matters<'_>, changes: &mut Changes<'s>) {
+    fn assignments(mut self, matters: &Matters<'_>, changes: &mut impl Notes<'s, Users = U>) {
         let pair = self.pair;
         let implicit = |side| {
             let meta = pair.on(side).meta();
@@ -178,36 +182,34 @@ impl<'s> Comparison<'_, 's> {
             hand.roles(pair, side)
         };
         let (old, new) = (implicit(Side::Old), implicit(Side::New));
-        let mut push = |cause, held: Held, come: bool, users: &[u32]| {
+        let mut push = |cause, held: Held, come: bool, users: U| {
             let event = if come { Event::Added } else { Event::Removed };
             let name = pair.role_name(held.0).into();
-            changes.push(Change {
+            let change = Change {
                 limits: limits(pair, held.1),
-                users: user_names(pair, users),
                 ..Change::new(cause, event, name)
-            });
+            };
+            changes.push(change, users);
         };
         for (all, other, come) in [(&old, &new, false), (&new, &old, true)] {
             for &held in all.iter().filter(|held| other.binary_search(held).is_err()) {
                 let users = self.given.remove(&(held, come)).unwrap_or_default();
                 if matters.tests_roles || !users.is_empty() {
-                    push(Cause::ImplicitRole, held, come, &users);
+                    push(Cause::ImplicitRole, held, come, users);
                 }
             }
         }
-        for (&(held, come), users) in &self.given {
+        for ((held, come), users) in self.given {
             push(Cause::Assignment, held, come, users);
         }
     }
 
     /// Roles that came, went, or say something else.
-    fn role_changes(&self, matters: &Matters<'_>, changes: &mut Changes<'s>) {
+    fn role_changes(&mut self, matters: &Matters<'_>, changes: &mut impl Notes<'s, Users = U>) {
         let pair = self.pair;
         for role in pair.roles.all() {
-            let users = self
-                .holders
-                .get(role as usize)
-                .map_or(&[][..], Vec::as_slice);
+            let holders = self.holders.get_mut(role as usize);
+            let users = holders.map(std::mem::take).unwrap_or_default();
             let at = |side| pair.roles.at(side, role).is_some();
             let event = match (at(Side::Old), at(Side::New)) {
                 (true, true) => Event::Changed,
@@ -232,12 +234,12 @@ impl<'s> Comparison<'_, 's> {
                 }
                 self.roles.lines(pair, &items)
             };
-            changes.push(Change {
+            let change = Change {
                 lost: without(Side::Old, Side::New),
                 gained: without(Side::New, Side::Old),
-                users: user_names(pair, users),
                 ..Change::new(Cause::Role, event, pair.role_name(role).into())
-            });
+            };
+            changes.push(change, users);
         }
     }
 }

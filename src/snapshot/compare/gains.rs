@@ -13,16 +13,23 @@ use super::rules::{Item, Roles, covered};
 use super::{Effect, Limits};
 use crate::model::ScopeSet;
 
-/// Users, by common number, who held and hold the same.
-pub(super) struct Group {
+/// Users who held and hold the same.
+pub(super) struct Group<U> {
     pub(super) old: Vec<Held>,
     pub(super) new: Vec<Held>,
-    pub(super) users: Vec<u32>,
+    pub(super) users: U,
+}
+
+/// Weighs what a group held against what it holds, permission by permission.
+#[derive(Default)]
+pub(super) struct Scales {
+    before: Vec<Item>,
+    after: Vec<Item>,
 }
 
 /// For whom roles came, went or were changed, and what those roles speak of.
 pub(super) struct Touched {
-    groups: Vec<Group>,
+    groups: Vec<Group<Vec<u32>>>,
     /// By permission.
     by_permission: Vec<Vec<u32>>,
 }
@@ -46,13 +53,41 @@ impl Touched {
     }
 
     /// Adds those for whom these permissions may have come or gone.
-    pub(super) fn add(&mut self, group: Group, permissions: &[u32]) {
+    pub(super) fn add(&mut self, group: Group<Vec<u32>>, permissions: &[u32]) {
         for &permission in permissions {
             if let Some(groups) = self.by_permission.get_mut(permission as usize) {
                 groups.push(self.groups.len() as u32);
             }
         }
         self.groups.push(group);
+    }
+}
+
+// === impl Scales ===
+
+impl Scales {
+    /// What the group gains (`true`) and loses of a permission.
+    pub(super) fn weigh<U>(
+        &mut self,
+        roles: &Roles,
+        group: &Group<U>,
+        permission: u32,
+    ) -> impl Iterator<Item = (bool, Item)> {
+        let Self { before, after } = self;
+        before.clear();
+        after.clear();
+        let plain = |side, held: &[Held]| roles.plain(side, held, permission);
+        // Mostly both are without conditions and limits, and mostly the same.
+        let (old, new) = (plain(Side::Old, &group.old), plain(Side::New, &group.new));
+        if old.is_none() || old != new {
+            roles.all_says(Side::Old, &group.old, permission, before);
+            roles.all_says(Side::New, &group.new, permission, after);
+        }
+        let gone = before.iter().filter(|&&item| !covered(after, item));
+        let come = after.iter().filter(|&&item| !covered(before, item));
+        // What is granted no more is a loss, what is denied no more a gain.
+        let gone = gone.map(|&item| (!item.grants(), item));
+        gone.chain(come.map(|&item| (item.grants(), item)))
     }
 }
 
@@ -116,24 +151,15 @@ fn all(roles: &Roles, touched: &Touched) -> Vec<(u32, Vec<Key>)> {
 }
 
 /// Who gains and loses what of one permission.
-fn one<'g>(roles: &Roles, permission: u32, groups: impl Iterator<Item = &'g Group>) -> Vec<Key> {
+fn one<'g>(
+    roles: &Roles,
+    permission: u32,
+    groups: impl Iterator<Item = &'g Group<Vec<u32>>>,
+) -> Vec<Key> {
     let mut gathered = By::<(bool, Item), Vec<u32>>::default();
-    let (mut before, mut after) = (Vec::new(), Vec::new());
+    let mut scales = Scales::default();
     for group in groups {
-        let plain = |side, held: &[Held]| roles.plain(side, held, permission);
-        // Mostly both are without conditions and limits, and mostly the same.
-        let (old, new) = (plain(Side::Old, &group.old), plain(Side::New, &group.new));
-        if old.is_some() && old == new {
-            continue;
-        }
-        roles.all_says(Side::Old, &group.old, permission, &mut before);
-        roles.all_says(Side::New, &group.new, permission, &mut after);
-        let gone = before.iter().filter(|&&item| !covered(&after, item));
-        let come = after.iter().filter(|&&item| !covered(&before, item));
-        // What is granted no more is a loss, what is denied no more a gain.
-        let found = gone.map(|&item| (!item.grants(), item));
-        let found = found.chain(come.map(|&item| (item.grants(), item)));
-        for key in found {
+        for key in scales.weigh(roles, group, permission) {
             gathered.entry(key).or_default().extend(&group.users);
         }
     }

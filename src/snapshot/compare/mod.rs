@@ -9,12 +9,14 @@
 //!   `operators`, `teams`: who operates objects.
 //! - `effects`: the roles and assignments by which users gain and lose something; `gains`: what that
 //!   is, all causes together.
-//! - `changes`: causes in the making. `loss`: users and objects that would go.
+//! - `changes`: causes in the making. `impact`: all of it in numbers alone, for a log. `loss`: users
+//!   and objects that would go.
 
 mod catalogue;
 mod changes;
 mod effects;
 mod gains;
+mod impact;
 mod loss;
 mod matters;
 mod numbering;
@@ -30,6 +32,7 @@ use std::thread;
 
 use serde::Serialize;
 
+pub use impact::Impact;
 pub use loss::Loss;
 
 use super::Snapshot;
@@ -294,17 +297,21 @@ impl Snapshot {
         let pair = numbering::Pair::new(self, newer);
         let matters = matters::Matters::of(&pair);
         let roles = rules::Roles::new(&pair);
-        let mut changes = changes::Changes::default();
+        let mut changes = changes::Changes::new(&pair);
         catalogue::compare(&pair, &matters, &mut changes);
         routes::compare(&pair, &mut changes);
         // At size L either takes its time, and neither needs the other.
         let (objects, (gains, losses)) = thread::scope(|scope| {
             let objects = scope.spawn(|| {
-                let changes = objects::compare(&pair, &matters);
-                changes.finish(&pair, &matters, Vec::new())
+                let mut changes = changes::Changes::new(&pair);
+                objects::compare(&pair, &matters, &mut changes);
+                changes.finish(&matters, Vec::new())
             });
             let profiles = people::compare(&pair, &matters, &mut changes);
-            let effects = effects::compare(&pair, &matters, &roles, profiles, &mut changes);
+            let mut touched = gains::Touched::new(&pair);
+            let touch = |group, permissions: &[u32]| touched.add(group, permissions);
+            effects::compare(&pair, &matters, &roles, profiles, &mut changes, touch);
+            let effects = gains::compare(&pair, &roles, &touched);
             let objects = objects.join();
             let objects = objects.unwrap_or_else(|panic| std::panic::resume_unwind(panic));
             (objects, effects)
@@ -312,7 +319,7 @@ impl Snapshot {
         Diff {
             gains,
             losses,
-            changes: changes.finish(&pair, &matters, objects),
+            changes: changes.finish(&matters, objects),
         }
     }
 }

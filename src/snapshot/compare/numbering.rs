@@ -39,6 +39,10 @@ pub(super) struct Delta {
     pub(super) come: Vec<u32>,
 }
 
+/// Of how many pairs of rows it is remembered, at most, what differs: where few are met twice, what
+/// is remembered would outgrow what is compared.
+pub(super) const SEEN_MAX: usize = 1 << 14;
+
 /// Deltas of pairs of lists met before: lists are shared by many rows.
 #[derive(Default)]
 pub(super) struct Deltas {
@@ -142,6 +146,9 @@ impl Deltas {
     ) -> &Delta {
         if pair.is_same(numbering, old, new) {
             return &self.none;
+        }
+        if self.seen.len() == SEEN_MAX {
+            self.seen.clear();
         }
         self.seen.entry((old, new)).or_insert_with(|| {
             let old = pair.list(Side::Old, old, numbering);

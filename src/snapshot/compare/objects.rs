@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use super::super::tables::{ObjectRow, some};
-use super::changes::Changes;
+use super::changes::Notes;
 use super::matters::Matters;
 use super::numbering::{Deltas, Pair, Side};
 use super::operators::Operators;
@@ -17,8 +17,7 @@ struct Seen<'p, 's> {
     operators: Operators<'p, 's>,
 }
 
-pub(super) fn compare<'s>(pair: &Pair<'s>, matters: &Matters<'s>) -> Changes<'s> {
-    let mut changes = Changes::default();
+pub(super) fn compare<'s>(pair: &Pair<'s>, matters: &Matters<'s>, changes: &mut impl Notes<'s>) {
     let mut seen = Seen {
         departments: Deltas::default(),
         projects: Deltas::default(),
@@ -30,7 +29,7 @@ pub(super) fn compare<'s>(pair: &Pair<'s>, matters: &Matters<'s>) -> Changes<'s>
         let kind = |side, row: &ObjectRow| pair.type_name(pair.types.common(side, row.kind));
         match (old, new) {
             (Some(old), Some(new)) => {
-                one(pair, matters, &mut changes, &mut seen, object, (old, new));
+                one(pair, matters, changes, &mut seen, object, (old, new));
             }
             (None, Some(new)) => {
                 let kind = kind(Side::New, new);
@@ -43,14 +42,13 @@ pub(super) fn compare<'s>(pair: &Pair<'s>, matters: &Matters<'s>) -> Changes<'s>
             (None, None) => {}
         }
     }
-    seen.operators.finish(&mut changes);
-    changes
+    seen.operators.finish(changes);
 }
 
 fn one<'s>(
     pair: &Pair<'s>,
     matters: &Matters<'s>,
-    changes: &mut Changes<'s>,
+    changes: &mut impl Notes<'s>,
     seen: &mut Seen<'_, 's>,
     object: u32,
     (old, new): (&ObjectRow, &ObjectRow),

@@ -10,8 +10,8 @@ use std::collections::{HashMap, HashSet};
 use foldhash::fast::FixedState;
 
 use super::super::tables::{MembersRow, NONE};
-use super::changes::Changes;
-use super::numbering::{Delta, Pair, Side};
+use super::changes::Notes;
+use super::numbering::{Delta, Pair, SEEN_MAX, Side};
 use super::people::note;
 use super::teams::Teams;
 use super::{Cause, Event};
@@ -64,7 +64,12 @@ impl<'p, 's> Operators<'p, 's> {
     }
 
     /// Tells of an object with these rows of `members` who came to operate it, or does no more.
-    pub(super) fn tell(&mut self, changes: &mut Changes<'s>, object: u32, (old, new): (u32, u32)) {
+    pub(super) fn tell(
+        &mut self,
+        changes: &mut impl Notes<'s>,
+        object: u32,
+        (old, new): (u32, u32),
+    ) {
         let pair = self.pair;
         let rows = (row(pair, Side::Old, old), row(pair, Side::New, new));
         if self.is_same(&rows.0, &rows.1) {
@@ -72,6 +77,9 @@ impl<'p, 's> Operators<'p, 's> {
         }
         if !self.seen.contains_key(&(old, new)) {
             let ways = self.compare(&rows.0, &rows.1);
+            if self.seen.len() == SEEN_MAX {
+                self.seen.clear();
+            }
             self.seen.insert((old, new), ways);
         }
         let Some(ways) = self.seen.get(&(old, new)) else {
@@ -91,7 +99,7 @@ impl<'p, 's> Operators<'p, 's> {
     }
 
     /// Tells who came to a team that operates something, or left it.
-    pub(super) fn finish(self, changes: &mut Changes<'s>) {
+    pub(super) fn finish(self, changes: &mut impl Notes<'s>) {
         for (event, team, user) in self.moved {
             changes.note(Cause::UserTeam, event, self.teams.name(team), Some(user));
         }

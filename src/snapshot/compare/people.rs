@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use super::super::tables::{NONE, ShiftPlanRow, UserRow, some};
 use super::super::{Kind, Snapshot};
-use super::changes::{Changes, user_names};
+use super::changes::{Notes, Users as _};
 use super::effects::{Hand, Profiles};
 use super::matters::Matters;
 use super::numbering::{Delta, Deltas, Pair, Side};
@@ -20,11 +20,11 @@ struct Seen {
 }
 
 /// Compares all users, and tells what they held and hold.
-pub(super) fn compare<'s>(
+pub(super) fn compare<'s, N: Notes<'s>>(
     pair: &Pair<'s>,
     matters: &Matters<'s>,
-    changes: &mut Changes<'s>,
-) -> Profiles {
+    changes: &mut N,
+) -> Profiles<N::Users> {
     let mut profiles = Profiles::default();
     let mut seen = Seen::default();
     let plans = [plans(pair.old), plans(pair.new)];
@@ -67,17 +67,17 @@ fn hand(user: Option<&UserRow>) -> Hand {
 }
 
 /// A user who is in both.
-struct User<'c, 's> {
+struct User<'c, 's, N> {
     pair: &'c Pair<'s>,
     matters: &'c Matters<'s>,
-    changes: &'c mut Changes<'s>,
+    changes: &'c mut N,
     user: u32,
     rows: (&'s UserRow, &'s UserRow),
 }
 
 // === impl User ===
 
-impl<'s> User<'_, 's> {
+impl<'s, N: Notes<'s>> User<'_, 's, N> {
     /// Group, departments and projects, and what the user leads.
     fn belongs(&mut self, seen: &mut Seen) {
         let (old, new) = self.rows;
@@ -174,7 +174,7 @@ impl<'s> User<'_, 's> {
 
 /// Tells of a user or object what came to a list and what went from it.
 pub(super) fn note<'s>(
-    changes: &mut Changes<'s>,
+    changes: &mut impl Notes<'s>,
     cause: Cause,
     delta: &Delta,
     name: impl Fn(u32) -> &'s str,
@@ -191,7 +191,7 @@ pub(super) fn note<'s>(
 /// Tells of a user or object which of these properties are others.
 pub(super) fn properties<'s>(
     pair: &Pair<'s>,
-    changes: &mut Changes<'s>,
+    changes: &mut impl Notes<'s>,
     cause: Cause,
     names: &[&'s str],
     (old, new): (u32, u32),
@@ -218,7 +218,7 @@ pub(super) fn properties<'s>(
 }
 
 /// Names under which users were found, and are found no more, or now mean others; and new ones.
-fn aliases<'s>(pair: &Pair<'s>, changes: &mut Changes<'s>) {
+fn aliases<'s, N: Notes<'s>>(pair: &Pair<'s>, changes: &mut N) {
     for (side, other, event, may) in [
         (Side::Old, Side::New, Event::Removed, May::Loss),
         (Side::New, Side::Old, Event::Added, May::Gain),
@@ -245,12 +245,14 @@ fn aliases<'s>(pair: &Pair<'s>, changes: &mut Changes<'s>) {
         aliases.sort_unstable();
         users.sort_unstable();
         users.dedup();
-        changes.push(Change {
+        let mut reached = N::Users::default();
+        users.into_iter().for_each(|user| reached.add(user));
+        let change = Change {
             may: Some(may),
             aliases,
-            users: user_names(pair, &users),
             ..Change::new(Cause::UserAlias, event, "".into())
-        });
+        };
+        changes.push(change, reached);
     }
 }
 

@@ -6,7 +6,7 @@ use super::super::Snapshot;
 use super::super::tables::{
     PART_REST, PART_TEXT, ROUTE_AUTHENTICATED, ROUTE_CHECK, RouteLineRow, some,
 };
-use super::changes::Changes;
+use super::changes::Notes;
 use super::numbering::Pair;
 use super::{Cause, Change, Event, May};
 
@@ -15,15 +15,16 @@ const LEVELS_MAX: usize = 66;
 
 /// A line that came or went may widen or narrow what another one was about: so either may come of
 /// it.
-pub(super) fn compare<'s>(pair: &Pair<'s>, changes: &mut Changes<'s>) {
+pub(super) fn compare<'s, N: Notes<'s>>(pair: &Pair<'s>, changes: &mut N) {
     let (old, new) = (told(pair.old), told(pair.new));
     let mut push = |event, name: &String, old: Option<&String>, new: Option<&String>| {
-        changes.push(Change {
+        let change = Change {
             old: old.cloned().map(Into::into),
             new: new.cloned().map(Into::into),
             may: Some(May::Either),
             ..Change::new(Cause::Route, event, name.clone().into())
-        });
+        };
+        changes.push(change, N::Users::default());
     };
     for (name, says) in &old {
         match new.get(name) {
