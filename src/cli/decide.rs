@@ -59,7 +59,7 @@ pub(crate) struct Args {
     #[arg(long, value_name = "ROLE")]
     test_role: Option<String>,
     /// When (RFC 3339); default: now
-    #[arg(long, value_name = "TIME")]
+    #[arg(long, value_name = "TIME", value_parser = super::moment)]
     at: Option<jiff::Timestamp>,
     /// Tell the steps
     #[arg(long)]

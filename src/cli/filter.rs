@@ -46,7 +46,7 @@ pub(crate) struct Args {
     #[arg(long, value_name = "ROLE")]
     test_role: Option<String>,
     /// When (RFC 3339); default: now
-    #[arg(long, value_name = "TIME")]
+    #[arg(long, value_name = "TIME", value_parser = super::moment)]
     at: Option<jiff::Timestamp>,
     /// The column that a field stands in, where it is not the one of its name
     #[arg(long, value_name = "FIELD=COLUMN")]

@@ -82,3 +82,9 @@ pub fn run() -> ExitCode {
         Command::Verify(args) => verify::run(&args),
     }
 }
+
+/// A moment of the command line.
+fn moment(text: &str) -> Result<jiff::Timestamp, String> {
+    let advice = "write a moment with its offset, such as 2026-03-02T23:00:00+01:00";
+    text.parse().map_err(|_| advice.to_owned())
+}

@@ -109,7 +109,7 @@ struct Asked {
     #[arg(long)]
     section: bool,
     /// When (RFC 3339); default: now
-    #[arg(long, value_name = "TIME")]
+    #[arg(long, value_name = "TIME", value_parser = super::moment)]
     at: Option<jiff::Timestamp>,
     /// At most so many results
     #[arg(long, value_name = "N", default_value_t = 1000)]

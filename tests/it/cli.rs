@@ -501,4 +501,16 @@ fn wrong_use_ends_with_2() {
     ends(&callgate(&tree, &[]), 2);
     ends(&callgate(&tree, &["compile", "TREE"]), 2);
     ends(&callgate(&tree, &["check", "TREE", "--format", "xml"]), 2);
+    let check = [
+        "decide",
+        "TREE",
+        "--subject=olga",
+        "--action=view",
+        "--resource=call:c",
+    ];
+    for moment in ["yesterday", "2026-03-02", "2026-03-02T23:00:00"] {
+        let asked = [&check[..], &["--at", moment]].concat();
+        let (_, err) = ends(&callgate(&tree, &asked), 2);
+        assert!(err.contains("such as 2026-03-02T23:00:00+01:00"), "{err}");
+    }
 }
