@@ -335,11 +335,13 @@ impl<'a> ContextBody<'a> {
             explain: explain.copied().unwrap_or(false),
             section: section.copied().unwrap_or(false),
             test_role,
+            // 0 is what a caller has that was told of no generation yet: any will do, and none.
             min_generation: whole(
                 &options.min_generation,
                 "`context.callgate.min_generation`",
                 "a whole number",
-            )?,
+            )?
+            .filter(|least| *least > 0),
         })
     }
 }

@@ -124,6 +124,7 @@ fn a_generation_not_reached_is_503() {
             1,
         )
     };
+    assert!(allows(&service.check(&asking(0))));
     assert_eq!(service.check(&asking(1)).code(), "generation_not_reached");
     service
         .companies
