@@ -5,9 +5,10 @@ use std::io::{IsTerminal, stderr};
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::filter::ParseError;
 
-/// What warns of clients that do what they should not: anybody could fill the log with that. It is
-/// logged where the filter names it.
-const CLIENTS: &str = "h2";
+/// Libraries that would fill the log, and what is logged of them unless the filter names them. `h2`
+/// warns of clients that do what they should not, which anybody may; `notify` tells of each watched
+/// folder that went, as at each swap of a mounted volume.
+const LIBRARIES: [(&str, &str); 2] = [("h2", "error"), ("notify", "warn")];
 
 /// Sends what is logged to the standard error stream: JSON objects or text, which is coloured on a
 /// terminal. A second call changes nothing.
@@ -16,8 +17,10 @@ const CLIENTS: &str = "h2";
 /// A filter that cannot be read.
 pub fn init(json: bool, filter: &str) -> Result<(), ParseError> {
     let mut told = EnvFilter::builder().parse(filter)?;
-    if !filter.contains(CLIENTS) {
-        told = told.add_directive(format!("{CLIENTS}=error").parse()?);
+    for (library, level) in LIBRARIES {
+        if !filter.contains(library) {
+            told = told.add_directive(format!("{library}={level}").parse()?);
+        }
     }
     let lines = tracing_subscriber::fmt()
         .with_env_filter(told)
