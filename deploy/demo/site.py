@@ -38,6 +38,7 @@ class Page(http.server.BaseHTTPRequestHandler):
         cookie["session"].update({"path": "/", "httponly": True, "samesite": "Lax"})
         self.answer(303, "", [("Location", "/"), ("Set-Cookie", cookie["session"].OutputString())])
 
+    do_HEAD = do_GET
     do_PUT = do_DELETE = do_PATCH = do_POST
 
     def answer(self, status, page, headers=()):
@@ -46,7 +47,8 @@ class Page(http.server.BaseHTTPRequestHandler):
         for name, value in [("Content-Type", "text/html; charset=utf-8"), ("Content-Length", len(body)), *headers]:
             self.send_header(name, str(value))
         self.end_headers()
-        self.wfile.write(body)
+        if self.command != "HEAD":
+            self.wfile.write(body)
 
     def log_message(self, *_):
         pass
