@@ -144,9 +144,11 @@ fn serve(config: &Config) -> io::Result<()> {
         // Where there is something to prove, a line to try would have to hold a secret.
         let first = listen.first().filter(|_| !config.access.proves_callers());
         let first = first.map(ToString::to_string);
+        let named = named(config);
         tokio::task::spawn_local(async move {
             if source.wait_tried().await.is_ok() {
                 readiness.all_tried();
+                warn_of_unknown(&companies, &named);
                 let told = say_ready(&companies, first.as_deref());
                 tell_manager(&[NotifyState::Ready, NotifyState::Status(&told)]);
             }
@@ -340,6 +342,28 @@ fn stop_signal() -> io::Result<impl Future<Output = ()>> {
 fn tell_manager(states: &[NotifyState<'_>]) {
     if let Err(error) = sd_notify::notify(states) {
         tracing::warn!(%error, "the service manager cannot be told");
+    }
+}
+
+/// The companies that settings name, and which setting does.
+fn named(config: &Config) -> Vec<(&'static str, String)> {
+    let only = config.companies.iter().map(|name| ("--company", name));
+    let default = (config.default_company.iter()).map(|name| ("--default-company", name));
+    let proxied = config.proxy.companies.keys();
+    let proxied = proxied.map(|name| ("[proxy.companies]", name));
+    let named = only.chain(default).chain(proxied);
+    named
+        .map(|(setting, name)| (setting, name.clone()))
+        .collect()
+}
+
+/// Warns of names that the source does not have: it may come to have them, or they are misspelt, and
+/// a company that is meant to know its users in its own way knows them in the way for all.
+fn warn_of_unknown(companies: &Companies, named: &[(&str, String)]) {
+    let known = companies.names();
+    for (setting, name) in named.iter().filter(|(_, name)| !known.contains(name)) {
+        let known = known.join(", ");
+        tracing::warn!(company = %name, setting, known, "the source has no company of this name");
     }
 }
 

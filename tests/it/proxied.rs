@@ -61,6 +61,20 @@ fn the_log_names_the_setting_that_an_untrusted_peer_lacks_once_in_ten_seconds() 
 }
 
 #[test]
+fn the_log_tells_of_companies_that_are_named_and_are_not_there() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("callgate.toml");
+    let own = "[proxy.companies.acne]\nidentity = { header = \"X-Own\" }\n";
+    std::fs::write(&file, own).unwrap();
+    let said = logged(&["--config", file.to_str().unwrap()], 0);
+    let wrong = "the source has no company of this name company=acne setting=\"[proxy.companies]\"";
+    assert!(said.contains(wrong), "{said}");
+    assert!(!logged(&["--default-company", "acme"], 0).contains("no company"));
+    let said = logged(&["--company", "acne"], 0);
+    assert!(said.contains("setting=\"--company\""), "{said}");
+}
+
+#[test]
 fn the_log_tells_why_a_question_was_refused_where_it_is_told_to() {
     let trust = ["--proxy-trusted-peers", "127.0.0.1"];
     let said = logged(&[&["--log-level", "debug"], &trust[..]].concat(), 1);
