@@ -54,15 +54,20 @@ pub(super) fn report(sink: &Sink<'_>, file: u32, text: &str, error: &ScanError) 
         return;
     }
     let message = format!("not YAML: {}", error.info());
-    let here = text.lines().nth((line as usize).saturating_sub(1));
-    let here = here.unwrap_or_default();
+    let lines = |number: u32| text.lines().nth(number.checked_sub(1)? as usize);
+    let here = lines(line).unwrap_or_default();
+    let before = lines(line - 1).unwrap_or_default();
     Finding::error(Code::YamlSyntax, span, message)
-        .help_if(advice(error.info(), here).map(str::to_owned))
+        .help_if(advice(error.info(), here, before).map(str::to_owned))
         .report(sink);
 }
 
-/// What mostly leads to this error.
-fn advice(info: &str, line: &str) -> Option<&'static str> {
+/// What mostly leads to this error, on this line and the one before.
+fn advice(info: &str, line: &str, before: &str) -> Option<&'static str> {
+    let count = |bracket| before.matches(bracket).count();
+    if count(['[', '{']) > count([']', '}']) {
+        return Some("a bracket is open before this: close it, or put the text with it in quotes");
+    }
     if info.contains("anchor") || info.contains("alias") {
         return Some("a star or an ampersand begins an alias or anchor: quote it: `\"*\"`");
     }
@@ -77,7 +82,15 @@ fn advice(info: &str, line: &str) -> Option<&'static str> {
             "a text with a colon and a space in it needs quotes; keys of one table stand in one column",
         );
     }
-    if line.contains('{') || line.contains('[') || line.contains('}') || line.contains(']') {
+    if info.contains("must be followed by a valid YAML whitespace") {
+        return Some("put a space behind the colon, and no tab");
+    }
+    if info.contains("flow")
+        || line.contains('{')
+        || line.contains('[')
+        || line.contains('}')
+        || line.contains(']')
+    {
         return Some(
             "a text with braces or brackets needs quotes; each bracket must be closed, items parted by commas",
         );
