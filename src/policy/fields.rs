@@ -231,11 +231,11 @@ pub(super) fn kept(sink: &Sink<'_>, text: Word<'_>) -> Option<f64> {
             format!("number `{}` cannot be kept exactly", text.text)
         }
     };
+    // In CSV a text that looks like a number is a JSON string, whose quotes are doubled in a cell.
+    let quotes = if text.is_in_cell() { "\"\"\"" } else { "\"" };
+    let quoted = format!("{quotes}{}{quotes}", text.text);
     Finding::error(Code::BadNumber, text.span(), message)
-        .help(format!(
-            "write `\"{}\"` if it is not for reckoning",
-            text.text
-        ))
+        .help(format!("write `{quoted}` if it is not for reckoning"))
         .report(sink);
     None
 }
