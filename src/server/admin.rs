@@ -350,7 +350,7 @@ impl Admin {
         };
         let options = match reload_body(&body) {
             Ok(options) => options,
-            Err(error) => return bad(&format!("the body is no valid JSON: {error}")),
+            Err(error) => return bad(&format!("the body does not say what to accept: {error}")),
         };
         let options = ReloadOptions {
             accept_failed_tests: options.accept_failed_tests,

@@ -135,8 +135,9 @@ impl Notes {
     /// Notes and logs a failure, if it is another than before.
     fn failure(&self, company: &str, refusal: &Refusal) -> bool {
         let code = refusal.outcome.code();
-        let mut new = false;
+        let (mut new, mut runs) = (false, false);
         self.note(company, |status| {
+            runs = status.loaded_at.is_some();
             let same = |known: &Failure| known.code == code && known.message == refusal.message;
             new = !status.failure.as_ref().is_some_and(same);
             if new {
@@ -156,7 +157,12 @@ impl Notes {
                 file = place.map(|(file, ..)| file.as_str()),
                 line = place.map(|(_, line, _)| line),
                 column = place.map(|(.., column)| column),
-                "not activated, what ran before goes on\n{}",
+                "not activated, {}\n{}",
+                if runs {
+                    "what ran before goes on"
+                } else {
+                    "and nothing decides for the company"
+                },
                 refusal.message
             );
         }

@@ -108,6 +108,33 @@ fn an_activation_says_in_numbers_who_gains_and_who_loses() {
 }
 
 #[test]
+fn a_failure_says_whether_anything_decides_for_the_company() {
+    let tree = Tree::new();
+    tree.write(
+        "companies/beta/company.yaml",
+        "company: betta\npack: desk\n",
+    );
+    let logged = Logged::start(tree.path(), &[]);
+    tree.write("companies/acme/users.csv", "usr\n");
+    logged.process.until("the failure", |process| {
+        !process.snapshot("acme")["failure"].is_null()
+    });
+    let text = fs::read_to_string(logged.log.path()).unwrap();
+    let says = |company: &str| {
+        let line = text.lines().map(|line| serde_json::from_str(line).unwrap());
+        let mut lines = line.filter(|line: &Value| said(line, "company") == company);
+        let line = lines.rfind(|line| said(line, "code") == "policy_errors");
+        let message = said(&line.unwrap(), "message");
+        message.as_str().unwrap().lines().next().unwrap().to_owned()
+    };
+    assert_eq!(says("acme"), "not activated, what ran before goes on");
+    assert_eq!(
+        says("beta"),
+        "not activated, and nothing decides for the company"
+    );
+}
+
+#[test]
 fn the_shadow_logs_a_difference_a_second_and_names_nobody() {
     const SAYS: &str = "the shadow decides otherwise";
     let (tree, candidate) = (Tree::new(), Tree::new());
