@@ -142,8 +142,12 @@ fn shown_files(page: &str) -> Vec<(String, String)> {
     let mut lines = page.lines().peekable();
     while let Some(line) = lines.next() {
         let path = line
-            .strip_prefix("`policies/")
-            .and_then(|rest| rest.strip_suffix('`'));
+            .strip_prefix('`')
+            .and_then(|rest| rest.trim_end_matches(':').strip_suffix('`'))
+            .map(|path| path.strip_prefix("policies/").unwrap_or(path));
+        if path.is_some() && lines.peek().is_some_and(|next| next.is_empty()) {
+            lines.next();
+        }
         let Some(path) = path.filter(|_| lines.peek().is_some_and(|next| next.starts_with("```")))
         else {
             continue;
@@ -175,5 +179,26 @@ fn the_pack_of_one_s_own_that_the_page_writes_is_right() {
     holds(&own);
     for name in files.companies() {
         holds(&company(&files, name));
+    }
+}
+
+/// The page's tree, in which users and objects stand twice: in YAML and in CSV.
+#[test]
+fn the_tree_that_the_page_of_policy_files_writes_is_right_in_both_forms() {
+    let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/policy-files.md");
+    let shown = shown_files(&fs::read_to_string(page).unwrap());
+    for left_out in [".csv", "users.yaml", "objects.yaml"] {
+        assert!(shown.iter().any(|(path, _)| path.ends_with(left_out)));
+    }
+    let without = |left_out: &[&str]| {
+        let kept =
+            (shown.iter()).filter(|(path, _)| !left_out.iter().any(|end| path.ends_with(end)));
+        Files::new(kept.map(|(path, text)| (path.clone(), text.clone().into_bytes())))
+    };
+    for files in [without(&[".csv"]), without(&["users.yaml", "objects.yaml"])] {
+        holds(&pack(&files, "desk"));
+        let acme = company(&files, "acme");
+        assert!(acme.tests.len() > 15);
+        holds(&acme);
     }
 }
