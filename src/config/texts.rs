@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use hyper::Uri;
 use hyper::http::uri::Authority;
+use object_store::aws::{AmazonS3Builder, AmazonS3ConfigKey};
 use tracing_subscriber::EnvFilter;
 
 use super::{
@@ -41,11 +42,10 @@ pub fn is_open_source(source: &std::path::Path) -> Option<String> {
         "http" => (!leads_home(text), "https://"),
         "nats" => (!leads_home(text), "tls://"),
         "s3" => {
-            let set = |name| std::env::var(name).unwrap_or_default();
-            let endpoint = set("AWS_ENDPOINT");
-            let plain = set("AWS_ALLOW_HTTP") == "true" && endpoint.starts_with("http://");
+            let plain = std::env::var("AWS_ALLOW_HTTP").is_ok_and(|allow| allow == "true");
+            let endpoint = s3_endpoint().filter(|_| plain);
             (
-                plain && !leads_home(&endpoint),
+                endpoint.is_some_and(|endpoint| !is_encrypted(&endpoint) && !leads_home(&endpoint)),
                 "an AWS_ENDPOINT of https://",
             )
         }
@@ -59,6 +59,18 @@ pub fn is_open_source(source: &std::path::Path) -> Option<String> {
              what comes: use {instead}"
         )
     })
+}
+
+/// Where S3 is, as the environment says, which has several names for it: whoever connects is asked.
+fn s3_endpoint() -> Option<String> {
+    let s3 = AmazonS3Builder::from_env();
+    let keys = [AmazonS3ConfigKey::S3Endpoint, AmazonS3ConfigKey::Endpoint];
+    keys.iter().find_map(|key| s3.get_config_value(key))
+}
+
+fn is_encrypted(url: &str) -> bool {
+    let scheme = url.split_once("://").map(|(scheme, _)| scheme);
+    scheme.is_some_and(|scheme| scheme.eq_ignore_ascii_case("https"))
 }
 
 /// Whether a URL leads to this machine. By what it says: what a name stands for may change.

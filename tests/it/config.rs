@@ -96,6 +96,59 @@ fn an_exposed_address_is_refused_on_either_listener() {
 }
 
 #[test]
+fn an_object_store_over_an_open_way_needs_a_key() {
+    let told = |name: &str, endpoint: &str, flags: &[&str]| {
+        // What is wrong besides ends it before anything begins.
+        let output = serve(&["s3://bucket/fleet", "--workers", "none"])
+            .args(flags)
+            .envs([("AWS_ALLOW_HTTP", "true"), (name, endpoint)])
+            .output()
+            .unwrap();
+        assert_eq!(output.status.code(), Some(2));
+        String::from_utf8(output.stderr).unwrap()
+    };
+    for name in ["AWS_ENDPOINT", "AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_S3"] {
+        for open in [
+            "http://minio:9000",
+            "HTTP://minio",
+            "http://127.0.0.1@minio",
+        ] {
+            let told = |flags: &[&str]| told(name, open, flags);
+            let refused = told(&[]);
+            for part in [
+                "SOURCE: the way to `s3://bucket/fleet` is not",
+                "AWS_ENDPOINT of https",
+            ] {
+                assert!(refused.contains(part), "{name}={open}: {refused}");
+            }
+            for enough in [&["--insecure"][..], &["--trust-key", "key.pub"]] {
+                assert!(
+                    !told(enough).contains("the way to"),
+                    "{name}={open}, {enough:?}"
+                );
+            }
+        }
+        for closed in [
+            "https://minio:9000",
+            "http://127.0.0.1:9000",
+            "http://[::1]",
+        ] {
+            assert!(
+                !told(name, closed, &[]).contains("the way to"),
+                "{name}={closed}"
+            );
+        }
+    }
+    // What `http://` means is not asked of whoever may not speak it.
+    let output = serve(&["s3://bucket", "--workers", "none"])
+        .env("AWS_ENDPOINT", "http://minio")
+        .output()
+        .unwrap();
+    let told = String::from_utf8(output.stderr).unwrap();
+    assert!(!told.contains("the way to"), "{told}");
+}
+
+#[test]
 fn an_address_in_use_ends_in_4() {
     let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let address = taken.local_addr().unwrap().to_string();

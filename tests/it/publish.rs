@@ -143,6 +143,24 @@ fn nothing_that_fails_its_tests_is_published_and_no_web_server_is_published_to()
     );
 }
 
+/// Signing what came over a way that anybody may have changed would say of it that it is right.
+#[test]
+fn nothing_that_came_over_an_open_way_is_signed() {
+    let place = tempfile::tempdir().unwrap();
+    let path = |name: &str| place.path().join(name);
+    done(&callgate(&[&"keygen", &"-o", &path("key")]));
+    for open in ["http://192.0.2.1/fleet", "nats://192.0.2.1:4222/fleet"] {
+        let to = path("to");
+        let refused = callgate(&[&"publish", &open, &to, &"--key", &path("key")]);
+        fails(&refused, 2, "what is signed here must come unchanged");
+        assert!(!to.exists(), "nothing is asked for, and nothing written");
+    }
+    // Of this machine, it is asked for; there is nothing.
+    let closed = "http://127.0.0.1:9/fleet";
+    let asked = callgate(&[&"publish", &closed, &path("to"), &"--key", &path("key")]);
+    fails(&asked, 4, "127.0.0.1:9");
+}
+
 #[test]
 fn a_service_follows_what_is_published_and_two_end_in_the_same_revision() {
     let (tree, place) = (Tree::new(), tempfile::tempdir().unwrap());
