@@ -205,6 +205,10 @@ impl Loop {
         loop {
             self.watch_root();
             self.look();
+            if self.reconciler.is_remote() {
+                // The first look is what connects; until then nothing can be watched.
+                self.watch_root();
+            }
             let looked = Instant::now();
             let pause = match self.restless {
                 true => self.settings.settle,

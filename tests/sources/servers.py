@@ -70,6 +70,7 @@ class Server:
 
     name = ""
     environment = {}
+    tells = False  # of changes, so that nobody need look
 
     def __init__(self, tools, folder):
         self.tools, self.folder, self.process = tools, folder, None
@@ -212,6 +213,7 @@ class Nats(Server):
     """NATS with JetStream on disk: it tells of changes."""
 
     name = "nats"
+    tells = True
 
     def command(self):
         return [self.tools / "debian/usr/sbin/nats-server", "-a", "127.0.0.1", "-p", str(self.port), "-js",

@@ -48,10 +48,10 @@ class Tree:
 class Sidecar:
     """callgate serve, and somebody who asks it all the time."""
 
-    def __init__(self, callgate, source, flags, environment):
+    def __init__(self, callgate, source, flags, environment, poll="300ms"):
         self.began = time.monotonic()
         command = [callgate, "serve", source, "--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0", "--workers", "1",
-                   "--poll-interval", "300ms", "--log-level", "off", "--max-loss", "1"] + flags
+                   "--poll-interval", poll, "--log-level", "off", "--max-loss", "1"] + flags
         self.process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment)
         watchdog = threading.Timer(30, self.process.kill)
         watchdog.start()
@@ -127,9 +127,9 @@ class Day:
         self.generation += 1
         return told
 
-    def sidecar(self, number):
+    def sidecar(self, number, **more):
         flags = self.flags + ["--cache", str(self.folder / f"cache-{number}")]
-        return Sidecar(self.callgate, self.server.source(), flags, self.environment(self.server.environment))
+        return Sidecar(self.callgate, self.server.source(), flags, self.environment(self.server.environment), **more)
 
     def arrive(self, what, within=BACK):
         """Both have what was published last, and answer so; from now on nothing else is right."""
@@ -204,9 +204,26 @@ class Day:
         self.change()
         self.arrive("and all is well")
 
+        if server.tells:
+            self.told()
+
         for sidecar in self.sidecars:
             assert sidecar.asked > 100 and not sidecar.wrong, (sidecar.asked, sidecar.wrong[:3])
         print(f"    {sum(sidecar.asked for sidecar in self.sidecars)} checks, none wrong", flush=True)
+
+    def told(self):
+        """A third one hardly ever looks by itself: what it has it was told of, after the server was gone as well."""
+        self.sidecars.append(self.sidecar(2, poll="1h"))
+        time.sleep(1)  # the watch holds
+        self.change()
+        self.arrive("told of a change", 3)
+        self.server.kill()
+        time.sleep(2)
+        self.server.start()
+        self.change()
+        self.arrive("told of a change while it was not heard", 2 * BACK)
+        self.change()
+        self.arrive("told again", 3)
 
     def end(self):
         for sidecar in self.sidecars:

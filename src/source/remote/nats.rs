@@ -195,7 +195,6 @@ impl Bucket {
                     follow(&store, &url, &key, &told, &*changed).await;
                     // All those whose watch a server ended must not come back at once.
                     tokio::time::sleep(WATCH_AGAIN.mul_f64(0.5 + fastrand::f64())).await;
-                    changed();
                 }
             });
         }
@@ -219,6 +218,8 @@ async fn follow(store: &Store, url: &str, key: &str, told: &Told, changed: &(imp
             return;
         }
     };
+    // What came before the watch held is told by nobody.
+    changed();
     while let Some(Ok(entry)) = entries.next().await {
         if entry.operation == Operation::Put {
             let mut told = told.lock().unwrap_or_else(PoisonError::into_inner);
