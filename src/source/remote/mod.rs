@@ -287,7 +287,9 @@ impl Remote {
         running: &Snapshot,
     ) -> Option<Result<Snapshot, String>> {
         let steps = head.steps_from(running.file_digest())?;
-        let bytes: u64 = steps.iter().map(|step| step.bytes as u64).sum();
+        // Nobody signed what a step says.
+        let bytes = steps.iter().map(|step| step.bytes as u64);
+        let bytes = bytes.fold(0, u64::saturating_add);
         (bytes < envelope.statement().body_bytes / 2)
             .then(|| self.follow(company, steps, envelope, running))
     }
@@ -302,7 +304,8 @@ impl Remote {
         let Some((last, before)) = steps.split_last() else {
             return Err("there are none".to_owned());
         };
-        let most = running.size_bytes() as u64 + envelope.statement().body_bytes + DELTA_MORE;
+        let bytes = envelope.statement().body_bytes;
+        let most = (running.size_bytes() as u64 + DELTA_MORE).saturating_add(bytes);
         let mut between: Option<Snapshot> = None;
         for step in before {
             let delta = self.delta(company, step, most)?;

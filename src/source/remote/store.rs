@@ -12,7 +12,7 @@ use object_store::aws::AmazonS3Builder;
 use object_store::http::HttpBuilder;
 use object_store::path::Path;
 use object_store::{
-    BackoffConfig, Certificate, ClientOptions, Error, GetOptions, GetRange, ObjectStore,
+    BackoffConfig, Certificate, ClientOptions, Error, GetOptions, GetRange, GetResult, ObjectStore,
     ObjectStoreExt as _, PutMode, PutOptions, RetryConfig, UpdateVersion,
 };
 
@@ -138,14 +138,7 @@ impl Store {
                     Err(error) => return Err(failed(key, &error)),
                 };
                 let tag = Tag(found.meta.e_tag.clone().unwrap_or_default());
-                let (mut bytes, mut parts) = (Vec::new(), found.into_stream());
-                while let Some(part) = parts.next().await {
-                    bytes.extend_from_slice(&part.map_err(|error| failed(key, &error))?);
-                    if bytes.len() > most {
-                        return Err(StoreError::TooLarge(key.to_owned(), most));
-                    }
-                }
-                Ok(Got::Found(bytes, tag))
+                Ok(Got::Found(taken(found, key, most).await?, tag))
             }
             Self::Nats(bucket) => bucket.get(key, most, known).await,
         }
@@ -188,8 +181,7 @@ impl Store {
                     ..GetOptions::default()
                 };
                 let found = store.get_opts(&at(prefix, key), options).await;
-                let bytes = found.map_err(|error| failed(key, &error))?.bytes().await;
-                bytes.map_err(|error| failed(key, &error))?.to_vec()
+                taken(found.map_err(|error| failed(key, &error))?, key, length).await?
             }
             Self::Nats(bucket) => bucket.get_range(key, range.clone()).await?,
         };
@@ -287,6 +279,19 @@ impl Store {
             bucket.watch(keys, Arc::new(changed)).await;
         }
     }
+}
+
+/// All that a server sends, of at most so many bytes: it may send more than was asked for, or than
+/// it says.
+async fn taken(found: GetResult, key: &str, most: usize) -> Result<Vec<u8>, StoreError> {
+    let (mut bytes, mut parts) = (Vec::new(), found.into_stream());
+    while let Some(part) = parts.next().await {
+        bytes.extend_from_slice(&part.map_err(|error| failed(key, &error))?);
+        if bytes.len() > most {
+            return Err(StoreError::TooLarge(key.to_owned(), most));
+        }
+    }
+    Ok(bytes)
 }
 
 /// The client of a web server or an object store.
@@ -419,3 +424,6 @@ fn dated_after(file: &File, before: Option<SystemTime>) -> io::Result<()> {
         _ => Ok(()),
     }
 }
+
+#[cfg(test)]
+mod tests;
