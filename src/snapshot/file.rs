@@ -46,8 +46,10 @@ pub enum FormatError {
     /// The sections do not make a snapshot.
     #[error("the snapshot lacks a section, has one too many, or one that does not hold whole rows")]
     Incomplete,
-    /// Reading a value would not end, or go too deep.
-    #[error("a value in the snapshot holds itself, or is nested too deep")]
+    /// Following a value, or routes, would take too long.
+    #[error(
+        "a value or route in the snapshot holds itself or what others hold, or is nested too deep"
+    )]
     Endless,
 }
 
@@ -230,7 +232,7 @@ impl Snapshot {
         if !tables.columns_fit() {
             return Err(FormatError::Incomplete.into());
         }
-        if !tables.values_end() {
+        if !tables.values_end() || !tables.routes_end() {
             return Err(FormatError::Endless.into());
         }
         let snapshot = Self::assemble(heap, tables, origins, content, whole);

@@ -1,7 +1,7 @@
-//! What whoever reads the tables relies on, and cannot check at each step: that stored values end,
-//! and that cells lie in as many columns as there are permissions, which loops and memory go by.
+//! What whoever reads the tables relies on, and cannot check at each step: that stored values and
+//! routes end, and that cells lie in as many columns as there are permissions, which loops and memory go by.
 
-use super::tables::{NODE_LIST, NODE_OBJECT, Tables};
+use super::tables::{NODE_LIST, NODE_OBJECT, Tables, some};
 
 /// Levels of a value, at most: a policy's are nested no deeper.
 const DEEP_MAX: u8 = 64;
@@ -52,6 +52,22 @@ impl Tables {
             values.depths.push(depth);
             depth <= DEEP_MAX
         })
+    }
+
+    /// Whether one way at most leads to each node of the routes. Then no request and nobody else
+    /// who follows them comes to more nodes than there are, though there may be two ways on from each.
+    pub(super) fn routes_end(&self) -> bool {
+        let mut reached = vec![false; self.route_nodes.len()];
+        let mut reach = |node: u32| match reached.get_mut(node as usize) {
+            Some(reached) => !std::mem::replace(reached, true),
+            None => false,
+        };
+        self.route_hosts.iter().all(|row| reach(row.node))
+            && self.route_nodes.iter().all(|row| {
+                let edges = row.literals.of(&self.route_edges).iter();
+                let others = [row.capture, row.rest].into_iter().filter_map(some);
+                edges.map(|edge| edge.node).chain(others).all(&mut reach)
+            })
     }
 }
 

@@ -144,6 +144,15 @@ fn forge_words(bytes: &mut [u8], section: usize, first: usize, words: &[u32]) {
     });
 }
 
+/// The numbers of a section.
+fn words(bytes: &[u8], section: usize) -> Vec<u32> {
+    let line = HEADER + (section - 1) * ENTRY;
+    let number = |at: usize| u64::from_le_bytes(bytes[at..at + 8].try_into().unwrap()) as usize;
+    let words = bytes[number(line + 8)..][..number(line + 16)].chunks_exact(4);
+    let words = words.map(|word| u32::from_le_bytes(word.try_into().unwrap()));
+    words.collect()
+}
+
 #[test]
 fn columns_that_are_not_there_are_refused() {
     let whole = small();
@@ -208,6 +217,47 @@ fn values_that_hold_themselves_or_each_other_are_refused() {
         forge_value(&mut bytes, row, value);
         let error = Snapshot::from_bytes(&bytes).err();
         assert_eq!(error, Some(FormatError::Endless), "{row} {value:?}");
+    }
+}
+
+/// Two ways on from each of sixty nodes, to the same next one: a request would take all of 2⁶⁰.
+#[test]
+fn routes_that_lead_to_a_node_by_two_ways_are_refused() {
+    let (tree, out) = (Tree::new(), tempfile::tempdir().unwrap());
+    let route = |path: &str| format!("  - {{ path: \"{path}\", allow: public }}\n");
+    let routes = route("/a/a/a") + &route("/{x}") + &route("/b/{*y}");
+    tree.write("companies/acme/routes.yaml", &format!("routes:\n{routes}"));
+    compile(&tree, out.path());
+    let whole = fs::read(out.path().join("acme.callgate")).unwrap();
+    assert!(Snapshot::from_bytes(&whole).is_ok());
+    let (hosts, nodes, edges) = (words(&whole, 33), words(&whole, 34), words(&whole, 35));
+    let (capture, rest) = (2, 3);
+    let root = hosts[1] as usize;
+    let a = edges[nodes[root * 6] as usize * 2 + 1];
+    let lies = [
+        (34, root * 6 + capture, a, "a capture is a literal"),
+        (34, root * 6 + capture, hosts[1], "a capture leads back"),
+        (
+            34,
+            a as usize * 6 + rest,
+            nodes[root * 6 + capture],
+            "a rest is a capture",
+        ),
+        (
+            34,
+            root * 6 + rest,
+            u32::MAX - 1,
+            "a rest that is not there",
+        ),
+        (34, a as usize * 6, nodes[root * 6], "edges of two nodes"),
+        (33, 1, a, "a host is a literal"),
+        (35, 1, hosts[1], "a literal leads back"),
+    ];
+    for (section, word, lie, what) in lies {
+        let mut bytes = whole.clone();
+        forge_words(&mut bytes, section, word, &[lie]);
+        let error = Snapshot::from_bytes(&bytes).err();
+        assert_eq!(error, Some(FormatError::Endless), "{what}");
     }
 }
 
