@@ -50,16 +50,16 @@ impl Kind {
     pub(crate) const DEPARTMENT: Self = Self(4);
     pub(crate) const PROJECT: Self = Self(5);
 
-    /// Actions of a resource type.
+    /// Actions of a resource type, whose number a strange file may make any.
     #[inline]
     pub(crate) const fn action_of(kind: u32) -> Self {
-        Self(6 + 2 * kind)
+        Self(kind.wrapping_mul(2).wrapping_add(6))
     }
 
     /// Objects of a resource type.
     #[inline]
     pub(crate) const fn object_of(kind: u32) -> Self {
-        Self(7 + 2 * kind)
+        Self(kind.wrapping_mul(2).wrapping_add(7))
     }
 }
 

@@ -220,6 +220,53 @@ fn values_that_hold_themselves_or_each_other_are_refused() {
     }
 }
 
+/// Names of types that mean what is not there.
+#[test]
+fn names_that_mean_nothing_end_no_comparison() {
+    let (whole, slot) = (small(), 8);
+    let (kind, value) = (5, 7);
+    let right = Snapshot::from_bytes(&whole).unwrap();
+    let slots = words(&whole, 3);
+    let types = (0..slots.len() / slot).filter(|at| slots[at * slot + kind] == 1);
+    let mut bytes = whole.clone();
+    for at in types {
+        forge_words(&mut bytes, 3, at * slot + value, &[u32::MAX - 7]);
+    }
+    assert!(bytes != whole);
+    let strange = Snapshot::from_bytes(&bytes).unwrap();
+    assert!(!right.diff(&strange).is_empty());
+    for (old, new) in [(&right, &strange), (&strange, &right)] {
+        assert_eq!(old.impact(new).changes, old.diff(new).changes.len());
+        assert_eq!(old.lost_in(new).users, 0);
+    }
+}
+
+#[test]
+fn a_day_that_no_calendar_has_is_told_as_its_number() {
+    let (tree, out) = (Tree::new(), tempfile::tempdir().unwrap());
+    let company = "company: acme\npack: desk\nshifts: [{ shift: day, weekly: [{ days: [mon], from: \"08:00\", to: \"16:00\" }], off: [2026-12-24] }]\n";
+    tree.write("companies/acme/company.yaml", company);
+    tree.write(
+        "companies/acme/roles.yaml",
+        "roles: [{ role: taker, only_on_shift: true, grants: { call: any } }]\n",
+    );
+    tree.write(
+        "companies/acme/users.yaml",
+        "users: [{ user: olga, shift: day, roles: [taker] }]\n",
+    );
+    fs::remove_file(tree.path().join("companies/acme/users.csv")).unwrap();
+    compile(&tree, out.path());
+    let whole = fs::read(out.path().join("acme.callgate")).unwrap();
+    let right = Snapshot::from_bytes(&whole).unwrap();
+    for day in [i32::MIN, i32::MAX] {
+        let mut bytes = whole.clone();
+        forge_words(&mut bytes, 30, 0, &[day.cast_unsigned()]);
+        let strange = Snapshot::from_bytes(&bytes).unwrap();
+        let told = serde_json::to_string(&right.diff(&strange)).unwrap();
+        assert!(told.contains(&format!("off {day}")), "{told}");
+    }
+}
+
 /// Two ways on from each of sixty nodes, to the same next one: a request would take all of 2⁶⁰.
 #[test]
 fn routes_that_lead_to_a_node_by_two_ways_are_refused() {

@@ -301,6 +301,7 @@ fn shift(snapshot: &Snapshot, shift: u32) -> String {
 /// A day since 1970-01-01 as policy files write it.
 fn date(day: i32) -> String {
     let epoch = jiff::civil::date(1970, 1, 1);
-    let date = epoch.checked_add(jiff::Span::new().days(i64::from(day)));
+    let days = jiff::Span::new().try_days(day);
+    let date = days.and_then(|days| epoch.checked_add(days));
     date.map_or_else(|_| day.to_string(), |date| date.to_string())
 }
