@@ -1,13 +1,17 @@
 //! Tables that lie, under digests that are right: what a mistake in the compiler, or whoever has
-//! the key, could bring about. They are read like any others, and asked: no panic, no hang.
+//! the key, could bring about. They are read like any others, asked, and compared with a company
+//! that ships: no panic, no hang.
 
 #![no_main]
 
+use std::path::Path;
+use std::sync::LazyLock;
 use std::time::SystemTime;
 
 use callgate::decide::search::{self, Window};
 use callgate::decide::{self, filter};
-use callgate::model::{Action, Entity, Properties, Query};
+use callgate::model::{Action, Entity, HttpRequest, Properties, Query};
+use callgate::policy::{self, Files};
 use callgate::snapshot::Snapshot;
 use libfuzzer_sys::fuzz_target;
 
@@ -16,6 +20,21 @@ const HEADER: usize = 80;
 const LINE: usize = 56;
 /// The last section that decides: the content's digest covers the lines up to it.
 const DECIDING: u32 = 37;
+
+/// What runs when the tables that lie come.
+static RUNS: LazyLock<Snapshot> = LazyLock::new(|| {
+    let policies = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../policies");
+    let mut files = Vec::new();
+    for folder in ["packs/oki-toki", "companies/shop"] {
+        for file in policies.join(folder).read_dir().unwrap() {
+            let file = file.unwrap();
+            let path = format!("{folder}/{}", file.file_name().display());
+            files.push((path, std::fs::read(file.path()).unwrap()));
+        }
+    }
+    let reading = policy::read_company(&Files::new(files), "shop");
+    Snapshot::compile(&reading.unwrap().policy).unwrap()
+});
 
 fuzz_target!(|bytes: &[u8]| {
     let Some(bytes) = sealed(bytes) else {
@@ -33,7 +52,11 @@ fuzz_target!(|bytes: &[u8]| {
         limit: 10,
     };
     for user in ["olga", "marek", "nobody"] {
-        for (kind, action) in [("call", "listen"), ("call", "view"), ("recording", "download")] {
+        for (kind, action) in [
+            ("call", "listen"),
+            ("call", "view"),
+            ("recording", "download"),
+        ] {
             let entity = |kind, id| Entity {
                 kind,
                 id,
@@ -60,7 +83,18 @@ fuzz_target!(|bytes: &[u8]| {
             let _ = filter::filter(&snapshot, &query);
         }
     }
-    let _ = snapshot.diff(&snapshot);
+    for path in ["/", "/a/a/a/a", "/chats/c1", "/static/a/b"] {
+        for host in [None, Some("demo.example")] {
+            let method = "GET";
+            let routed = decide::route(&snapshot, &HttpRequest { method, host, path });
+            let _ = routed.place(&snapshot);
+        }
+    }
+    for (old, new) in [(&*RUNS, &snapshot), (&snapshot, &*RUNS)] {
+        let diff = old.diff(new);
+        assert_eq!(old.impact(new).changes, diff.changes.len());
+        let _ = old.lost_in(new);
+    }
 });
 
 /// The file with the lengths, offsets and digests that its sections have.
