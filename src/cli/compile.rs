@@ -1,5 +1,6 @@
 //! `callgate compile`: one snapshot file per company.
 
+use std::ffi::OsStr;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -49,7 +50,27 @@ fn compile(args: &Args) -> Result<Exit, Exit> {
     if args.source.format == Format::Json {
         terminal::say_json(&json!({ "companies": documents }));
     }
+    for file in left_over(&tree, &args.output) {
+        terminal::remark(&format!(
+            "warning: {}: the source has no such company; remove the file, or it goes on being served",
+            file.display()
+        ));
+    }
     Ok(exit)
+}
+
+/// Snapshot files of companies that the source does not have: it had them once. They may be another
+/// source's, too, and so are not for us to remove.
+fn left_over(tree: &Tree, folder: &Path) -> Vec<PathBuf> {
+    let is_known = |path: &Path| {
+        let company = path.file_stem().and_then(OsStr::to_str);
+        company.is_some_and(|company| tree.companies().any(|known| known == company))
+    };
+    let entries = fs::read_dir(folder).into_iter().flatten().flatten();
+    let mut files: Vec<PathBuf> = entries.map(|entry| entry.path()).collect();
+    files.retain(|path| path.extension().is_some_and(|is| is == "callgate") && !is_known(path));
+    files.sort();
+    files
 }
 
 type Document = serde_json::Value;

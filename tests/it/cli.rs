@@ -43,7 +43,8 @@ fn compile_writes_one_file_a_company_and_leaves_nothing_else() {
     tree.company("bolt");
     let out = tree.join("out/deep");
     let out = out.to_str().unwrap();
-    let (text, _) = ends(&callgate(&tree, &["compile", "TREE", "-o", out]), 0);
+    let (text, told) = ends(&callgate(&tree, &["compile", "TREE", "-o", out]), 0);
+    assert_eq!(told, "");
     assert!(
         text.contains("acme.callgate: 10 users, 0 objects, revision "),
         "{text}"
@@ -67,6 +68,11 @@ fn compile_writes_one_file_a_company_and_leaves_nothing_else() {
     ];
     let document = json(&callgate(&tree, &arguments), 0);
     assert_eq!(document["companies"][0]["users"], 10);
+    assert_eq!(names(), ["acme.callgate", "bolt.callgate"]);
+    tree.remove("companies/bolt");
+    let (_, told) = ends(&callgate(&tree, &["compile", "TREE", "-o", out]), 0);
+    assert!(told.contains("bolt.callgate: the source has no"), "{told}");
+    assert!(!told.contains("acme.callgate"), "{told}");
     assert_eq!(names(), ["acme.callgate", "bolt.callgate"]);
 }
 
