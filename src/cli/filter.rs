@@ -11,7 +11,7 @@ use crate::decide;
 use crate::decide::filter::filter;
 use crate::decide::filter::sql::{Columns, Dialect};
 use crate::model::{Action, Entity, Properties, Query, Reason, Timestamp};
-use crate::server::filter::document;
+use crate::server::filter::{NO_FIELD, document};
 
 use super::decide::properties;
 use super::terminal::{self, Exit, Format, SourceArgs};
@@ -112,6 +112,11 @@ fn answer(args: &Args) -> Result<Exit, Exit> {
     if let Some((what, name)) = unknown {
         let company = snapshot.company();
         return Err(misused(&format!("`{company}` has no {what} `{name}`")));
+    }
+    if let Some(field) = columns.stranger(snapshot) {
+        return Err(misused(&format!(
+            "`--column {field}=…`: `{field}` {NO_FIELD}"
+        )));
     }
     let filter = filter(snapshot, &query).map_err(|error| misused(&error.to_string()))?;
     let document = document(&filter, &columns, args.dialect.into());

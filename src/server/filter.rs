@@ -85,6 +85,10 @@ impl FilterRequest<'_> {
             .parts()
             .check_but(Some(Sought::Resource), now)?;
         let (columns, dialect) = (self.columns()?, self.dialect()?);
+        if let Some(field) = columns.stranger(asked.snapshot) {
+            let message = format!("`columns.{}` {NO_FIELD}", shorten(field));
+            return Err(Refusal::bad(RefusalCode::UnknownField, message));
+        }
         reach(generation, check.min_generation)?;
         let query = check.query();
         let filter = filter(asked.snapshot, query).map_err(|error| refused(&error))?;
@@ -153,6 +157,10 @@ fn refused(error: &FilterError) -> Refusal {
     };
     Refusal::new(Code::Unprocessable, code, error.to_string())
 }
+
+/// What is wrong with a field that no row has.
+pub const NO_FIELD: &str = "is no field of a row: fields are id, owner, group, department, project, \
+    owner.group, owner.department, the types of parents, and properties.NAME";
 
 // === documents ===
 

@@ -30,6 +30,8 @@ pub(super) enum RefusalCode {
     TooManyItems,
     InvalidPageToken,
     InvalidColumn,
+    /// Something is named as a field that no row has.
+    UnknownField,
     UnknownDialect,
     FilterTooLarge,
     FilterUnsayable,
@@ -108,6 +110,7 @@ impl RefusalCode {
             Self::TooManyItems => "too_many_items",
             Self::InvalidPageToken => "invalid_page_token",
             Self::InvalidColumn => "invalid_column",
+            Self::UnknownField => "unknown_field",
             Self::UnknownDialect => "unknown_dialect",
             Self::FilterTooLarge => "filter_too_large",
             Self::FilterUnsayable => "filter_unsayable",

@@ -10,6 +10,7 @@ use std::fmt::{self, Write as _};
 
 use super::Rows;
 use super::tree::{Condition, Constant, Field, Leaf, Operand, Term, Test};
+use crate::snapshot::{Kind as NameKind, Snapshot};
 
 /// Whose SQL.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -124,6 +125,29 @@ impl Columns {
             }),
             None => Ok(Self(columns)),
         }
+    }
+
+    /// The first name among them that no row of any type has a field of: it is misspelt, and the
+    /// field that is meant would stand in the column of its own name.
+    #[must_use]
+    pub fn stranger(&self, snapshot: &Snapshot) -> Option<&str> {
+        const OWN: [Field<'_>; 7] = [
+            Field::Id,
+            Field::Owner,
+            Field::Group,
+            Field::Department,
+            Field::Project,
+            Field::OwnerGroup,
+            Field::OwnerDepartment,
+        ];
+        let own = OWN.map(|field| field.to_string());
+        let is_known = |name: &&str| {
+            own.iter().any(|own| own == name)
+                || name.starts_with("properties.")
+                || snapshot.find(NameKind::TYPE, name).is_some()
+        };
+        let mut names = self.0.keys().map(String::as_str);
+        names.find(|name| !is_known(name))
     }
 }
 

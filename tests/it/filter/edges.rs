@@ -258,6 +258,8 @@ fn what_is_no_question_is_refused() {
             "invalid_column",
         ),
         (with_columns(json!({ "nothing": "a\"b" })), "invalid_column"),
+        (with_columns(json!({ "ownr": "agent_id" })), "unknown_field"),
+        (with_columns(json!({ "properties": "x" })), "unknown_field"),
         (
             with(question("call", "view"), "dialect", json!("mysql")),
             "unknown_dialect",
