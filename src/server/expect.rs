@@ -5,6 +5,7 @@ use std::borrow::Cow;
 use serde::de::DeserializeSeed;
 
 use super::json::{Member, Read, Shape};
+use super::plain;
 use super::respond::{Refusal, RefusalCode};
 use crate::model::Properties;
 
@@ -19,14 +20,19 @@ pub(super) fn body<'a, S: Shape<'a>>(body: &'a [u8]) -> Result<S::Out, Refusal> 
     // Once for all, and with the validator of the standard library: the fastest way.
     let text = std::str::from_utf8(body)
         .map_err(|error| not_json(format!("the body is not UTF-8: {error}")))?;
-    let mut reader = serde_json::Deserializer::from_str(text);
-    let read = Read::<S>::outermost().deserialize(&mut reader);
-    let read = read.and_then(|read| reader.end().map(|()| read));
-    match read.map_err(|error| not_json(format!("the body is no valid JSON: {error}")))? {
+    match plain::read::<S>(text).map_or_else(|| any::<S>(text), Ok)? {
         Member::Is(request) => Ok(request),
         Member::Absent => Err(wrong("the body", "an object", "null")),
         Member::Wrong(found) => Err(wrong("the body", "an object", found)),
     }
+}
+
+/// Reads any body, and says what is wrong with one that is no JSON.
+fn any<'a, S: Shape<'a>>(body: &'a str) -> Result<Member<S::Out>, Refusal> {
+    let mut reader = serde_json::Deserializer::from_str(body);
+    let read = Read::<S>::outermost().deserialize(&mut reader);
+    let read = read.and_then(|read| reader.end().map(|()| read));
+    read.map_err(|error| not_json(format!("the body is no valid JSON: {error}")))
 }
 
 pub(super) fn optional<'m, T>(

@@ -31,6 +31,7 @@ mod json;
 mod listener;
 mod pace;
 mod page;
+mod plain;
 mod pool;
 pub mod proxy;
 mod readiness;

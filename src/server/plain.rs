@@ -1,0 +1,250 @@
+//! Plain JSON: a reader that is quick with what nearly all bodies are, and reads nothing else.
+//!
+//! It knows objects, arrays, literals, and strings in which nothing is escaped; a number it hands to
+//! `serde_json`. Whatever else it meets, a wrong body too, it gives up, and `serde_json` reads the
+//! body from its beginning: what is accepted, what is refused and what is said of it is decided
+//! there. So there is one law, which tests hold: what this reads, `serde_json` reads, and the same.
+
+use std::fmt;
+
+use serde::de::value::BorrowedStrDeserializer;
+use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor};
+use serde::forward_to_deserialize_any;
+
+use super::json::{Member, Read, Shape};
+
+/// Reads a whole body. `None`: it is not plain.
+pub(super) fn read<'a, S: Shape<'a>>(body: &'a str) -> Option<Member<S::Out>> {
+    let mut reader = Reader { body, at: 0 };
+    let read = Read::<S>::outermost().deserialize(&mut reader).ok()?;
+    // Nothing may follow.
+    reader.peek().is_none().then_some(read)
+}
+
+/// What is read, and how far.
+struct Reader<'a> {
+    body: &'a str,
+    at: usize,
+}
+
+/// The items of an array, or the members of an object.
+struct Items<'r, 'a> {
+    reader: &'r mut Reader<'a>,
+    first: bool,
+}
+
+/// What is not plain, or wrong.
+#[derive(Debug)]
+struct NotPlain;
+
+// === impl Reader ===
+
+impl<'a> Reader<'a> {
+    /// The next byte that is no space.
+    #[inline]
+    fn peek(&mut self) -> Option<u8> {
+        loop {
+            let byte = *self.body.as_bytes().get(self.at)?;
+            if !matches!(byte, b' ' | b'\n' | b'\r' | b'\t') {
+                return Some(byte);
+            }
+            self.at += 1;
+        }
+    }
+
+    /// Goes past this byte, which must be the next.
+    #[inline]
+    fn pass(&mut self, byte: u8) -> Result<(), NotPlain> {
+        if self.peek() != Some(byte) {
+            return Err(NotPlain);
+        }
+        self.at += 1;
+        Ok(())
+    }
+
+    /// Goes past this word, which must be the next.
+    fn pass_word(&mut self, word: &str) -> Result<(), NotPlain> {
+        let rest = self.body.as_bytes().get(self.at..).unwrap_or_default();
+        if !rest.starts_with(word.as_bytes()) {
+            return Err(NotPlain);
+        }
+        self.at += word.len();
+        Ok(())
+    }
+
+    /// A string's text; its quote is the next.
+    #[inline]
+    fn text(&mut self) -> Result<&'a str, NotPlain> {
+        let begin = self.at + 1;
+        let end = self.end_of_text(begin);
+        if self.body.as_bytes().get(end) != Some(&b'"') {
+            return Err(NotPlain);
+        }
+        self.at = end + 1;
+        self.body.get(begin..end).ok_or(NotPlain)
+    }
+
+    /// Where the first byte stands that ends a string or may not stand in one as it is.
+    #[inline]
+    fn end_of_text(&self, mut at: usize) -> usize {
+        let bytes = self.body.as_bytes();
+        while let Some(word) = bytes.get(at..).and_then(<[u8]>::first_chunk) {
+            let ends = ends(u64::from_le_bytes(*word));
+            if ends != 0 {
+                return at + ends.trailing_zeros() as usize / 8;
+            }
+            at += 8;
+        }
+        while let Some(byte) = bytes.get(at)
+            && !matches!(byte, ..b' ' | b'"' | b'\\')
+        {
+            at += 1;
+        }
+        at
+    }
+
+    /// The bytes of a number, and whatever else looks like some.
+    fn number(&mut self) -> Result<&'a str, NotPlain> {
+        let rest = self.body.get(self.at..).ok_or(NotPlain)?;
+        let is_other = |byte: &u8| !matches!(byte, b'0'..=b'9' | b'-' | b'+' | b'.' | b'e' | b'E');
+        let bytes = rest.bytes().position(|byte| is_other(&byte));
+        let number = rest.get(..bytes.unwrap_or(rest.len())).ok_or(NotPlain)?;
+        self.at += number.len();
+        Ok(number)
+    }
+
+    fn items(&mut self) -> Items<'_, 'a> {
+        self.at += 1;
+        Items {
+            reader: self,
+            first: true,
+        }
+    }
+}
+
+/// A word with a bit set in the lowest byte that is a quote, a backslash or a control character,
+/// and with none set below: eight bytes are looked at in one, of which the first is the lowest.
+const fn ends(word: u64) -> u64 {
+    const EACH: u64 = 0x0101_0101_0101_0101;
+    // This makes the quote a neighbour of the control characters, and the space none.
+    let controls_and_quotes = (word ^ (EACH * 2)).wrapping_sub(EACH * 0x21);
+    let backslashes = (word ^ (EACH * b'\\' as u64)).wrapping_sub(EACH);
+    (controls_and_quotes | backslashes) & !word & (EACH << 7)
+}
+
+impl<'de> Deserializer<'de> for &mut Reader<'de> {
+    type Error = NotPlain;
+
+    fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, NotPlain> {
+        match self.peek().ok_or(NotPlain)? {
+            b'"' => visitor.visit_borrowed_str(self.text()?),
+            b'{' => {
+                let read = visitor.visit_map(self.items())?;
+                self.pass(b'}').map(|()| read)
+            }
+            b'[' => {
+                let read = visitor.visit_seq(self.items())?;
+                self.pass(b']').map(|()| read)
+            }
+            b'n' => {
+                self.pass_word("null")?;
+                visitor.visit_unit()
+            }
+            b't' => {
+                self.pass_word("true")?;
+                visitor.visit_bool(true)
+            }
+            b'f' => {
+                self.pass_word("false")?;
+                visitor.visit_bool(false)
+            }
+            b'0'..=b'9' | b'-' => {
+                let mut number = serde_json::Deserializer::from_str(self.number()?);
+                let read = number.deserialize_any(visitor);
+                let read = read.and_then(|read| number.end().map(|()| read));
+                read.map_err(|_| NotPlain)
+            }
+            _ => Err(NotPlain),
+        }
+    }
+
+    forward_to_deserialize_any! {
+        bool i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 f32 f64 char str string bytes byte_buf option
+        unit unit_struct newtype_struct seq tuple tuple_struct map struct enum identifier
+        ignored_any
+    }
+}
+
+// === impl Items ===
+
+impl Items<'_, '_> {
+    /// Whether there is one more before `end`.
+    #[inline]
+    fn goes_on(&mut self, end: u8) -> Result<bool, NotPlain> {
+        match self.reader.peek() {
+            Some(next) if next == end => return Ok(false),
+            Some(b',') if !self.first => self.reader.at += 1,
+            Some(_) if self.first => self.first = false,
+            _ => return Err(NotPlain),
+        }
+        Ok(true)
+    }
+}
+
+impl<'a> SeqAccess<'a> for Items<'_, 'a> {
+    type Error = NotPlain;
+
+    fn next_element_seed<T: DeserializeSeed<'a>>(
+        &mut self,
+        seed: T,
+    ) -> Result<Option<T::Value>, NotPlain> {
+        match self.goes_on(b']')? {
+            true => seed.deserialize(&mut *self.reader).map(Some),
+            false => Ok(None),
+        }
+    }
+}
+
+impl<'a> MapAccess<'a> for Items<'_, 'a> {
+    type Error = NotPlain;
+
+    fn next_key_seed<K: DeserializeSeed<'a>>(
+        &mut self,
+        seed: K,
+    ) -> Result<Option<K::Value>, NotPlain> {
+        if !self.goes_on(b'}')? {
+            return Ok(None);
+        }
+        match self.reader.peek() {
+            Some(b'"') => {
+                let name = BorrowedStrDeserializer::new(self.reader.text()?);
+                seed.deserialize(name).map(Some)
+            }
+            _ => Err(NotPlain),
+        }
+    }
+
+    fn next_value_seed<T: DeserializeSeed<'a>>(&mut self, seed: T) -> Result<T::Value, NotPlain> {
+        self.reader.pass(b':')?;
+        seed.deserialize(&mut *self.reader)
+    }
+}
+
+// === impl NotPlain ===
+
+impl fmt::Display for NotPlain {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("this is not plain JSON")
+    }
+}
+
+impl std::error::Error for NotPlain {}
+
+impl Error for NotPlain {
+    fn custom<T: fmt::Display>(_: T) -> Self {
+        Self
+    }
+}
+
+#[cfg(test)]
+mod tests;
