@@ -113,6 +113,32 @@ impl<'a> Reader<'a> {
         Ok(number)
     }
 
+    /// What is no text, array or object. Apart from these, since few values are, and the way of
+    /// most requests should be short.
+    #[cold]
+    fn word<V: Visitor<'a>>(&mut self, visitor: V) -> Result<V::Value, NotPlain> {
+        match self.peek() {
+            Some(b'n') => {
+                self.pass_word("null")?;
+                visitor.visit_unit()
+            }
+            Some(b't') => {
+                self.pass_word("true")?;
+                visitor.visit_bool(true)
+            }
+            Some(b'f') => {
+                self.pass_word("false")?;
+                visitor.visit_bool(false)
+            }
+            _ => {
+                let mut number = serde_json::Deserializer::from_str(self.number()?);
+                let read = number.deserialize_any(visitor);
+                let read = read.and_then(|read| number.end().map(|()| read));
+                read.map_err(|_| NotPlain)
+            }
+        }
+    }
+
     fn items(&mut self) -> Items<'_, 'a> {
         self.at += 1;
         Items {
@@ -146,25 +172,7 @@ impl<'de> Deserializer<'de> for &mut Reader<'de> {
                 let read = visitor.visit_seq(self.items())?;
                 self.pass(b']').map(|()| read)
             }
-            b'n' => {
-                self.pass_word("null")?;
-                visitor.visit_unit()
-            }
-            b't' => {
-                self.pass_word("true")?;
-                visitor.visit_bool(true)
-            }
-            b'f' => {
-                self.pass_word("false")?;
-                visitor.visit_bool(false)
-            }
-            b'0'..=b'9' | b'-' => {
-                let mut number = serde_json::Deserializer::from_str(self.number()?);
-                let read = number.deserialize_any(visitor);
-                let read = read.and_then(|read| number.end().map(|()| read));
-                read.map_err(|_| NotPlain)
-            }
-            _ => Err(NotPlain),
+            _ => self.word(visitor),
         }
     }
 
