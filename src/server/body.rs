@@ -4,13 +4,14 @@
 use std::future::{Future, poll_fn};
 use std::pin::{Pin, pin};
 use std::rc::Rc;
-use std::task::Poll;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use http_body_util::BodyExt;
-use hyper::body::{Body, Bytes, Incoming};
+use hyper::body::{Body, Bytes, Frame, Incoming};
 
 use super::bodies::Bodies;
+use super::hush;
 use super::pace::Pace;
 
 /// How much of a body that nobody wants is read and thrown away, so that the connection can go on.
@@ -62,7 +63,7 @@ async fn read_to_end(
     let mut rest = Vec::new();
     let mut held = bodies.hold();
     while !body.is_end_stream() {
-        let Some(frame) = body.frame().await else {
+        let Some(frame) = poll_fn(|cx| take_frame(body, cx)).await else {
             break;
         };
         let Ok(data) = frame.map_err(|_| BodyError::Broken)?.into_data() else {
@@ -85,6 +86,18 @@ async fn read_to_end(
         }
     }
     Ok(if rest.is_empty() { first } else { rest.into() })
+}
+
+/// Takes the next frame, if it is there. Its connection is not woken when nothing more is to come.
+fn take_frame(
+    body: &mut Incoming,
+    cx: &mut Context<'_>,
+) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
+    let (polled, is_held_back) = hush::taking(|| Pin::new(&mut *body).poll_frame(cx));
+    if is_held_back && !body.is_end_stream() {
+        cx.waker().wake_by_ref();
+    }
+    polled
 }
 
 /// Leaves a body that will not be read, after its answer: what comes of it is thrown away, within

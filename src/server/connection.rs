@@ -4,7 +4,7 @@ use std::convert::Infallible;
 use std::future::{Future, poll_fn};
 use std::pin::pin;
 use std::rc::Rc;
-use std::task::Poll;
+use std::task::{Context, Poll};
 
 use hyper::body::Incoming;
 use hyper::rt::Executor;
@@ -13,6 +13,7 @@ use hyper::{Request, Response};
 use hyper_util::rt::TokioIo;
 use hyper_util::server::conn::auto;
 
+use super::hush::Hush;
 use super::pace::{Pace, Verdict};
 use super::rpc::AnswerBody;
 use super::stream::{Paced, Stream};
@@ -58,15 +59,20 @@ where
     let stream = TokioIo::new(Paced::new(stream, Rc::clone(pace)));
     let mut connection = pin!(http.serve_connection(stream, service));
     let mut finishing = false;
+    let mut hush = Hush::default();
     poll_fn(|cx| {
         pace.turn_begins();
+        let mut cx = Context::from_waker(match pace.is_http1() {
+            true => hush.waker(cx.waker()),
+            false => cx.waker(),
+        });
         match pace.verdict(cx.waker()) {
             Verdict::Serve => {}
             Verdict::Finish if finishing => {}
             Verdict::Finish => {
                 finishing = true;
                 // What has come by now is still answered.
-                if let Poll::Ready(served) = connection.as_mut().poll(cx) {
+                if let Poll::Ready(served) = connection.as_mut().poll(&mut cx) {
                     return Poll::Ready(served.is_err_and(|error| is_head_too_large(&*error)));
                 }
                 connection.as_mut().graceful_shutdown();
@@ -74,7 +80,7 @@ where
             Verdict::Drop => return Poll::Ready(false),
         }
         // How a connection breaks is its client's affair, and no news to anyone else.
-        let polled = connection.as_mut().poll(cx);
+        let polled = connection.as_mut().poll(&mut cx);
         polled.map(|served| served.is_err_and(|error| is_head_too_large(&*error)))
     })
     .await

@@ -27,6 +27,7 @@ pub mod explanation;
 pub mod filter;
 mod frames;
 mod freshness;
+mod hush;
 mod json;
 mod listener;
 mod pace;

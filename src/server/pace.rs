@@ -234,6 +234,11 @@ impl Pace {
         self.since.set(self.terms.now());
     }
 
+    /// Whether the client is known to speak HTTP/1.1.
+    pub(super) fn is_http1(&self) -> bool {
+        matches!(self.protocol.get(), Protocol::Http1)
+    }
+
     /// What the worker wants, to be asked at each poll with the task's waker.
     pub(super) fn verdict(&self, waker: &Waker) -> Verdict {
         let mut known = self.waker.borrow_mut();
