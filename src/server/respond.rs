@@ -1,6 +1,6 @@
 //! Outcomes → HTTP: the one place that knows status codes, headers and the form of an error.
 
-use std::cell::{Cell, RefCell};
+use std::cell::RefCell;
 use std::hash::{BuildHasher, RandomState};
 
 use hyper::body::Bytes;
@@ -29,6 +29,9 @@ const CLOSE: HeaderValue = HeaderValue::from_static("close");
 // Proxies compare these byte by byte.
 const ALLOWED: &[u8] = br#"{"decision":true}"#;
 const DENIED: &[u8] = br#"{"decision":false}"#;
+
+/// How many digits the number in a request's id has.
+const NUMBER_DIGITS: usize = 16;
 
 /// When to try again, in seconds: what is full empties in milliseconds, and a company's first
 /// snapshot is compiled in seconds.
@@ -72,9 +75,8 @@ enum Caching {
 
 /// Makes the ids of requests that bring none, and keeps the header of the last revision.
 pub(super) struct Headers {
-    /// Which process and worker makes the ids.
-    prefix: String,
-    requests: Cell<u64>,
+    /// The last id: which process and worker made it, and a number.
+    request_id: RefCell<Vec<u8>>,
     revision: RefCell<HeaderValue>,
 }
 
@@ -394,20 +396,24 @@ impl Headers {
         // The seed of a hasher is random in each process, which is all that is needed here.
         let process = RandomState::new().hash_one(std::process::id()) >> 32;
         Self {
-            prefix: format!("{process:08x}-{worker:02x}-"),
-            requests: Cell::new(0),
+            request_id: RefCell::new(
+                format!("{process:08x}-{worker:02x}-{:0NUMBER_DIGITS$x}", 0).into_bytes(),
+            ),
             revision: RefCell::new(HeaderValue::from_static("")),
         }
     }
 
     /// An id that no other request has.
     pub(super) fn request_id(&self) -> HeaderValue {
-        let number = self.requests.get();
-        self.requests.set(number.wrapping_add(1));
-        let mut id = Vec::with_capacity(self.prefix.len() + 16);
-        id.extend_from_slice(self.prefix.as_bytes());
-        id.extend_from_slice(number.to_be_bytes().map(digits).as_flattened());
-        HeaderValue::from_maybe_shared(Bytes::from(id)).unwrap_or(HeaderValue::from_static(""))
+        let mut id = self.request_id.borrow_mut();
+        // The last digit, and with each that begins anew the one before it.
+        for digit in id.iter_mut().rev().take(NUMBER_DIGITS) {
+            *digit = next(*digit);
+            if *digit != b'0' {
+                break;
+            }
+        }
+        HeaderValue::from_bytes(&id).unwrap_or(HeaderValue::from_static(""))
     }
 
     /// The header's value for a revision. The last one is kept: mostly it is the next one too.
@@ -420,12 +426,13 @@ impl Headers {
     }
 }
 
-/// A byte as two hexadecimal digits.
-const fn digits(byte: u8) -> [u8; 2] {
-    const fn digit(value: u8) -> u8 {
-        value + if value < 10 { b'0' } else { b'a' - 10 }
+/// The next hexadecimal digit; after the last comes the first.
+const fn next(digit: u8) -> u8 {
+    match digit {
+        b'9' => b'a',
+        b'f' => b'0',
+        digit => digit + 1,
     }
-    [digit(byte >> 4), digit(byte & 0xf)]
 }
 
 pub(super) const fn status(code: Code) -> StatusCode {
@@ -452,17 +459,20 @@ pub(super) fn json(body: &impl Serialize) -> Bytes {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
     use super::*;
 
     #[test]
     fn each_request_gets_an_id_of_its_own() {
         let headers = Headers::new(3);
-        let ids = [headers.request_id(), headers.request_id()];
-        let ids = ids.map(|id| id.to_str().unwrap().to_owned());
-        assert_ne!(ids[0], ids[1]);
-        assert_eq!(ids[0].len(), 28);
-        assert!(ids[0].contains("-03-"), "{ids:?}");
-        assert_ne!(Headers::new(3).request_id(), ids[0]);
+        let ids: Vec<_> = (0..5_000).map(|_| headers.request_id()).collect();
+        let different: BTreeSet<_> = ids.iter().map(HeaderValue::as_bytes).collect();
+        assert_eq!(different.len(), ids.len());
+        let last = ids.last().unwrap().to_str().unwrap();
+        assert_eq!(last.len(), 28);
+        assert!(last.contains("-03-") && last.ends_with("1388"), "{last}");
+        assert_ne!(Headers::new(3).request_id(), ids[0], "another process");
     }
 
     #[test]

@@ -167,10 +167,13 @@ pub(super) fn is_foreseen(api: Api, code: Code) -> bool {
 /// The company that a path begins with, and what follows. A company is never named `access`,
 /// `v1` or `proxy`, so a path that begins with one of these names none.
 fn split_company(path: &str) -> (Option<&str>, &str) {
-    let company = path.strip_prefix('/').and_then(|rest| rest.split_once('/'));
+    let company = path.strip_prefix('/').and_then(|rest| {
+        let end = rest.bytes().position(|byte| byte == b'/')?;
+        rest.split_at_checked(end)
+    });
     match company {
-        Some((company, _)) if !matches!(company, "" | "access" | "v1" | "proxy") => {
-            (Some(company), path.get(company.len() + 1..).unwrap_or(""))
+        Some((company, rest)) if !matches!(company, "" | "access" | "v1" | "proxy") => {
+            (Some(company), rest)
         }
         _ => (None, path),
     }

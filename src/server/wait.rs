@@ -6,6 +6,7 @@
 use std::sync::LazyLock;
 use std::time::Duration;
 
+use memchr::memchr;
 use memchr::memmem::Finder;
 use serde_json::Value;
 use tokio::time::{Instant, sleep};
@@ -24,7 +25,8 @@ const LOOK: Duration = Duration::from_millis(5);
 /// Waits until what decides for the company has reached the generations that the body names, or
 /// for as long as is set. Whether they were reached is found out where the request is answered.
 pub(super) async fn for_generation(worker: &Worker, company: Option<&str>, body: &[u8]) {
-    if NAME.find(body).is_none() && ESCAPED.find(body).is_none() {
+    let is_escaped = memchr(b'\\', body).is_some_and(|_| ESCAPED.find(body).is_some());
+    if !is_escaped && NAME.find(body).is_none() {
         return;
     }
     let Some(least) = named(body) else {
