@@ -306,6 +306,7 @@ impl Config {
         };
         read.default_company_is_served(&config);
         read.sources_are_trusted(&config);
+        read.cache_lies_apart(&config);
         if read.mistakes.is_empty() {
             Ok(config)
         } else {
@@ -411,6 +412,26 @@ impl<'r> Reader<'r> {
                 );
                 self.mistakes.push(Mistake::new(origin, &message));
             }
+        }
+    }
+
+    /// What is kept would be written over what decides next.
+    fn cache_lies_apart(&mut self, config: &Config) {
+        let Some(cache) = &config.snapshots.cache else {
+            return;
+        };
+        let leads_to = |source: &PathBuf| {
+            source == cache
+                || source.canonicalize().is_ok_and(|source| {
+                    let cache = cache.canonicalize();
+                    cache.is_ok_and(|cache| cache == source)
+                })
+        };
+        let sources = std::iter::once(&config.source).chain(&config.snapshots.shadow);
+        let given = self.raw.layers("cache").into_iter().flatten().next();
+        if let (true, Some((_, origin))) = (sources.into_iter().any(leads_to), given) {
+            let message = "this is the folder of the source: what is kept needs one of its own";
+            self.mistakes.push(Mistake::new(origin, message));
         }
     }
 

@@ -170,6 +170,34 @@ fn a_source_over_an_open_way_needs_a_key() {
 }
 
 #[test]
+fn the_cache_has_a_folder_of_its_own() {
+    let folder = tempfile::tempdir().unwrap();
+    let [place, other] = ["place", "other"].map(|name| {
+        let path = folder.path().join(name);
+        std::fs::create_dir(&path).unwrap();
+        path.display().to_string()
+    });
+    let link = folder.path().join("link").display().to_string();
+    std::os::unix::fs::symlink(&place, &link).unwrap();
+    for (source, cache) in [
+        (&place, &place),
+        (&place, &format!("{place}/")),
+        (&place, &format!("{other}/../place")),
+        (&link, &place),
+    ] {
+        for name in ["source", "shadow"] {
+            let mistakes = read(&[(name, source), ("cache", cache)], &[], "").unwrap_err();
+            assert_eq!(mistakes.len(), 1, "{name} {source}: {cache}");
+            assert!(mistakes[0].starts_with("--cache: "), "{mistakes:?}");
+        }
+    }
+    let apart = format!("{place}/cache");
+    for cache in [&other, &apart] {
+        assert!(read(&[("source", &place), ("cache", cache)], &[], "").is_ok());
+    }
+}
+
+#[test]
 fn what_belongs_together_is_set_together() {
     for (flag, lacks) in [
         ("tls-cert", "--tls-key"),

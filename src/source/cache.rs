@@ -67,10 +67,8 @@ impl Cache {
             tracing::error!("the cache `{folder}` is of no use: {error}");
         };
         let mut state = State::default();
-        if let Err(error) = fs::create_dir_all(&folder) {
-            cannot(&error);
-        }
-        match fs::read(folder.join(STATE)) {
+        let made = fs::create_dir_all(&folder);
+        match made.and_then(|()| fs::read(folder.join(STATE))) {
             Ok(bytes) => match serde_json::from_slice(&bytes) {
                 Ok(read) => state = read,
                 Err(error) => {
@@ -80,7 +78,10 @@ impl Cache {
                     state.companies = found(&folder);
                 }
             },
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            // A process that ended early has kept some, and not written which.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                state.companies = found(&folder);
+            }
             Err(error) => cannot(&error),
         }
         Self {

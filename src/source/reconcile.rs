@@ -195,7 +195,12 @@ impl Reconciler {
                     let (generation, at) = (activation.generation, kept.fresh_at());
                     self.notes.restored(&company, &path, generation, at, took);
                 }
-                Err(refusal) => self.notes.refused(&company, &refusal, took),
+                Err(refusal) => {
+                    // The source may have a file of the same name.
+                    let message = format!("as the cache has it: {}", refusal.message);
+                    let refusal = Refusal { message, ..refusal };
+                    self.notes.refused(&company, &refusal, took);
+                }
             }
         }
         restored

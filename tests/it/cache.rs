@@ -83,8 +83,12 @@ fn failure(service: &Process) -> Value {
 fn a_state_that_was_damaged_costs_no_snapshot() {
     let place = Place::new();
     drop(place.serve(&[]));
-    for damage in ["", "{\"companies\":{\"ac", "[]"] {
-        fs::write(place.cache().join("state.json"), damage).unwrap();
+    for damage in [Some(""), Some("{\"companies\":{\"ac"), Some("[]"), None] {
+        let state = place.cache().join("state.json");
+        match damage {
+            Some(damage) => fs::write(state, damage).unwrap(),
+            None => fs::remove_file(state).unwrap(),
+        }
         let service = place.serve_alone();
         let told = service.snapshot("acme");
         assert_eq!(

@@ -134,6 +134,26 @@ fn a_failure_says_whether_anything_decides_for_the_company() {
     );
 }
 
+/// The source may have a file of the same name, in which nothing is wrong.
+#[test]
+fn a_damaged_snapshot_of_the_cache_is_told_as_that() {
+    let (tree, cache) = (Tree::new(), tempfile::tempdir().unwrap());
+    let flags = ["--cache", cache.path().to_str().unwrap()];
+    let kept = cache.path().join("acme.callgate");
+    let first = Logged::start(tree.path(), &flags);
+    first.process.until("it is kept", |_| kept.exists());
+    drop(first);
+    let mut bytes = fs::read(&kept).unwrap();
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 1;
+    fs::write(&kept, &bytes).unwrap();
+    let again = Logged::start(tree.path(), &flags);
+    let told = || fs::read_to_string(again.log.path()).unwrap();
+    again.process.until("what is wrong", |_| {
+        told().contains("as the cache has it: `acme.callgate`: section")
+    });
+}
+
 #[test]
 fn the_shadow_logs_a_difference_a_second_and_names_nobody() {
     const SAYS: &str = "the shadow decides otherwise";
