@@ -187,7 +187,7 @@ impl Remote {
         };
         let looked = link.runtime.block_on(self.look_at(&link.store, hurry));
         self.link = Some(link);
-        looked.map_err(|error| error.to_string())?;
+        looked.map_err(|error| format!("`{}`: {error}", self.shown.display()))?;
         let state = |seen: &Seen| match &seen.head {
             Ok(_) => State::Still(blake3::hash(seen.digest.as_bytes())),
             Err(message) => State::Unreadable(message.clone()),

@@ -332,18 +332,43 @@ fn failed_to_find(key: &str) -> StoreError {
     StoreError::Failed(key.to_owned(), "it is not there".to_owned())
 }
 
-/// The innermost reason is the one that says what is wrong.
+/// What is wrong, in words that stay the same for as long as it does: each is said once. The
+/// innermost reason says it. What the client tells of its attempts is left out: how long they took,
+/// and the URL with its password; so is what the server sent, which may be another each time.
 fn failed(key: &str, error: &(dyn std::error::Error + 'static)) -> StoreError {
-    let mut message = error.to_string();
-    let mut source = error.source();
-    while let Some(inner) = source {
-        let inner_message = inner.to_string();
-        if !message.contains(&inner_message) {
-            message = format!("{message}: {inner_message}");
+    let chain = std::iter::successors(Some(error), |error| error.source());
+    let mut links: Vec<String> = chain.map(ToString::to_string).collect();
+    let attempts = |link: &String| link.starts_with("Error performing ");
+    if let Some(at) = links.iter().rposition(attempts) {
+        links.drain(..=at);
+    }
+    let mut message = String::new();
+    for link in links.iter().map(|link| without_page(link)) {
+        if message.is_empty() {
+            message = link;
+        } else if !message.contains(&link) {
+            message = format!("{message}: {link}");
         }
-        source = inner.source();
     }
     StoreError::Failed(key.to_owned(), message)
+}
+
+/// A link of the chain without the page that the server sent, but for the code in it, as S3 gives.
+fn without_page(link: &str) -> String {
+    let status = link.strip_prefix("Server returned non-2xx status code: ");
+    let status = status.map(|rest| rest.split_once(": ").unwrap_or((rest, "")));
+    let answer = link.strip_prefix("Server returned error response: ");
+    let Some((status, page)) = status.or_else(|| Some(("an error", answer?))) else {
+        return link.to_owned();
+    };
+    let code = page.split_once("<Code>").map_or("", |(_, rest)| rest);
+    let code = code.split_once("</Code>").map_or("", |(code, _)| code);
+    let is_code =
+        (1..=64).contains(&code.len()) && code.bytes().all(|byte| byte.is_ascii_alphanumeric());
+    match is_code {
+        true => format!("the server answers {status} ({code})"),
+        false => format!("the server answers {status}"),
+    }
 }
 
 // === a folder ===

@@ -1,4 +1,4 @@
-//! A web server that sends more than it should.
+//! Web servers that send more than they should, and what is said of those that send nothing.
 
 use std::io::{Read as _, Write as _};
 use std::net::TcpListener;
@@ -47,5 +47,52 @@ fn no_more_is_taken_than_was_asked_for() {
         drop(runtime);
         let rid = server.join().unwrap();
         assert!(rid < 64 << 20, "{rid} bytes");
+    }
+}
+
+/// It is said once, as long as it is the same; and it is read by many.
+#[test]
+fn what_fails_is_told_in_the_same_words_each_time_without_passwords_or_pages() {
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let get = |url: &str| {
+        let got = runtime.block_on(async {
+            let store = Store::connect(Path::new(url), None).await.unwrap();
+            store.get("index.json", 10, None).await
+        });
+        got.err().unwrap().to_string()
+    };
+    let gone = "http://me:hushhush@127.0.0.1:9/fleet";
+    let told = get(gone);
+    assert_eq!(told, get(gone));
+    assert!(
+        told.contains("Connection refused") && !told.contains("hush"),
+        "{told}"
+    );
+
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://me:hushhush@{}", listener.local_addr().unwrap());
+    thread::spawn(move || {
+        for (number, code) in [
+            "<Code>AccessDenied</Code>",
+            "<Code>AccessDenied</Code>",
+            "<p>",
+        ]
+        .iter()
+        .enumerate()
+        {
+            let (mut client, _) = listener.accept().unwrap();
+            let _ = client.read(&mut [0; 4096]).unwrap();
+            let page = format!("<html>{code}<RequestId>{number}</RequestId></html>");
+            let head = "HTTP/1.1 403 Forbidden\r\nConnection: close\r\n";
+            let answer = format!("{head}Content-Length: {}\r\n\r\n{page}", page.len());
+            client.write_all(answer.as_bytes()).unwrap();
+        }
+    });
+    for is in [
+        "403 Forbidden (AccessDenied)",
+        "403 Forbidden (AccessDenied)",
+        "403 Forbidden",
+    ] {
+        assert_eq!(get(&url), format!("`index.json`: the server answers {is}"));
     }
 }
