@@ -217,10 +217,10 @@ class Nats(Server):
 
     def command(self):
         return [self.tools / "debian/usr/sbin/nats-server", "-a", "127.0.0.1", "-p", str(self.port), "-js",
-                "-sd", self.folder / "jetstream"]
+                "-sd", self.folder / "jetstream", "--user", "fleet", "--pass", "p@ss/word"]
 
     def source(self):
-        return f"nats://127.0.0.1:{self.way.port}/fleet"
+        return f"nats://fleet:p%40ss%2Fword@127.0.0.1:{self.way.port}/fleet"
 
     def destination(self):
-        return f"nats://127.0.0.1:{self.port}/fleet"
+        return f"nats://fleet:p%40ss%2Fword@127.0.0.1:{self.port}/fleet"

@@ -9,11 +9,12 @@ use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use async_nats::ConnectOptions;
 use async_nats::jetstream;
 use async_nats::jetstream::kv::{CreateErrorKind, Entry, Operation, Store, UpdateErrorKind};
 use async_nats::jetstream::stream::{Config, DiscardPolicy, StorageType};
+use async_nats::{ConnectOptions, ServerAddr};
 use futures_util::StreamExt as _;
+use percent_encoding::percent_decode_str;
 
 use super::layout::may_be_large;
 use super::store::{CONNECT_TIME, Got, StoreError, Tag};
@@ -61,6 +62,14 @@ impl Bucket {
             let read = options.credentials_file(Path::new(&path)).await;
             options = read.map_err(|error| wrong(&error))?;
         }
+        let server: ServerAddr = server.parse().map_err(|error| wrong(&error))?;
+        // The client leaves it to its user who asks.
+        let decoded = |text: &str| percent_decode_str(text).decode_utf8_lossy().into_owned();
+        options = match (server.username().map(decoded), server.password()) {
+            (Some(user), Some(password)) => options.user_and_password(user, decoded(password)),
+            (Some(token), None) => options.token(token),
+            (None, _) => options,
+        };
         let client = options
             .connect(server)
             .await
