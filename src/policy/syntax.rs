@@ -53,6 +53,15 @@ pub(super) fn report(sink: &Sink<'_>, file: u32, text: &str, error: &ScanError) 
             .report(sink);
         return;
     }
+    let conflict = text.lines().position(|line| line.starts_with("<<<<<<< "));
+    if let Some(at) = conflict {
+        let span = Span::line(file, number(at) + 1, 1..8);
+        let message = "not YAML: a merge was not finished, and left its marks";
+        Finding::error(Code::YamlSyntax, span, message)
+            .help("keep one side, and remove the lines of `<<<<<<<`, `=======` and `>>>>>>>`")
+            .report(sink);
+        return;
+    }
     let message = format!("not YAML: {}", error.info());
     let lines = |number: u32| text.lines().nth(number.checked_sub(1)? as usize);
     let here = lines(line).unwrap_or_default();
