@@ -42,6 +42,8 @@ mod discovery;
 mod explain;
 /// Explanations over HTTP, and the pool that gives them.
 mod explain_http;
+/// Explanations of one small company, read as they are.
+mod explained;
 /// Filters against checks.
 mod filter;
 /// A policy tree on disk, and a watcher over it.

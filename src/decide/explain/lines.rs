@@ -69,13 +69,14 @@ pub(super) fn says(
     words: Words<'_>,
     permission: u32,
     looked: &[Looked],
-    assigned: &[Assigned],
+    (assigned, tested): (&[Assigned], Option<u32>),
     effect: u32,
 ) -> Vec<RoleSays> {
     let mut roles: Vec<u32> = looked.iter().flat_map(|one| one.roles(words)).collect();
     if effect == SAID_GRANT {
         // A role whose line is `none` is not looked at; why it grants nothing is worth a word.
         roles.extend(assigned.iter().map(|assigned| assigned.role));
+        roles.extend(tested);
     }
     roles.sort_unstable();
     roles.dedup();
@@ -88,7 +89,9 @@ pub(super) fn says(
             .collect();
         let lines: Vec<RoleLine> = lines.map(|row| line(words, row, &of)).collect();
         let ways = assigned.iter().filter(|assigned| assigned.role == role);
-        let assignments = ways.map(|way| {
+        let for_good = || tested == Some(role) || ways.clone().any(|way| way.limited.is_none());
+        let in_force = of.iter().any(|one| one.kept.is_none()) || of.is_empty() && for_good();
+        let assignments = ways.clone().map(|way| {
             let by = of.iter().find(|one| one.is_by(words, way));
             Assignment {
                 kept_back: by.and_then(|one| one.kept).map(KeptBack::name),
@@ -97,7 +100,7 @@ pub(super) fn says(
         });
         (!lines.is_empty()).then(|| RoleSays {
             role: words.role(role),
-            in_force: of.iter().any(|one| one.kept.is_none()),
+            in_force,
             assignments: assignments.collect(),
             lines,
         })

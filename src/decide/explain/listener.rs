@@ -156,8 +156,10 @@ impl<'a> Listener<'a> {
             .filter(|one| one.permission == permission)
             .collect();
         let words = self.words();
-        let mut said = says(words, permission, &looked, &self.assigned.borrow(), effect);
-        if let Some(tested) = self.tested.get() {
+        let tested = self.tested.get();
+        let held = self.assigned.borrow();
+        let mut said = says(words, permission, &looked, (&held, tested), effect);
+        if let Some(tested) = tested {
             let name = words.role(tested);
             for says in said.iter_mut().filter(|says| says.role == name) {
                 says.assignments.push(Assignment {
@@ -302,16 +304,16 @@ impl Watch for &Listener<'_> {
             Note::Denied { permission, denied } => self.denied(permission, denied),
             Note::Wall { inside, lifted, .. } => {
                 let (text, result) = match (inside, lifted) {
-                    (true, _) => ("within the subject's projects", "inside"),
-                    (_, true) => ("lifted for the subject", "lifted"),
-                    _ => ("outside the subject's projects", "outside"),
+                    (true, _) => ("within the subject's projects, which are", "inside"),
+                    (_, true) => ("lifted for the subject, whose projects are", "lifted"),
+                    _ => ("outside the subject's projects, which are", "outside"),
                 };
                 let user = self.user.get();
                 let own = user.map_or(&[][..], |user| self.snapshot.list(user.projects));
                 let own: Vec<&str> = own.iter().map(|&id| self.words().project(id)).collect();
                 self.push(Step {
                     step: "wall",
-                    text: format!("{text}, which are {}", own.join(", ")),
+                    text: format!("{text} {}", own.join(", ")),
                     result: Some(result),
                     ..Step::default()
                 });

@@ -1,0 +1,94 @@
+//! Explanations of one small company, as people and programs read them.
+
+use callgate::decide::{self, Explanation};
+use callgate::model::{Action, Entity, Properties, Query, Value};
+use callgate::policy::{self, Files};
+use callgate::snapshot::Snapshot;
+
+const CATALOGUE: &str = "catalogue: small
+resources:
+  call: { actions: { view: {}, listen: {} } }
+  project: { actions: { view_all: { lifts_wall: true, scopes: [any] } } }
+  role: { walled: false, actions: { test: { tests_roles: true, scopes: [any] } } }
+";
+const ROLES: &str = "roles:
+  - { role: boss, grants: { \"*\": any } }
+  - { role: quiet, grants: { \"*\": any, call: { view: any, listen: none } } }
+";
+const COMPANY: &str = "company: small\npack: small\nsecurity: enhanced\n";
+const USERS: &str = "users:
+  - { user: ada, roles: [boss] }
+  - { user: bo, roles: [quiet] }
+  - { user: cy, roles: [{ role: quiet, until: 2000-01-01 }] }
+";
+
+fn explain(user: &str, action: &str, test_role: Option<&str>) -> Explanation {
+    let files = [
+        ("packs/small/catalogue.yaml", CATALOGUE),
+        ("packs/small/roles.yaml", ROLES),
+        ("companies/small/company.yaml", COMPANY),
+        ("companies/small/users.yaml", USERS),
+        (
+            "companies/small/projects.yaml",
+            "projects: [{ project: far, members: { users: [cy] } }]\n",
+        ),
+    ];
+    let files = Files::new(files.map(|(path, text)| (path, text.as_bytes())));
+    let policy = policy::read_company(&files, "small").unwrap().policy;
+    let snapshot = Snapshot::compile(&policy).unwrap();
+    let none = Properties::EMPTY;
+    let entity = |kind, id| Entity {
+        kind,
+        id,
+        properties: &none,
+    };
+    let project = vec![("project".into(), Value::String("far".into()))];
+    let project = Properties::new(project).unwrap();
+    let query = Query {
+        subject: entity("user", user),
+        action: Action {
+            name: action,
+            properties: &none,
+        },
+        resource: Entity {
+            properties: &project,
+            ..entity("call", "c")
+        },
+        context: &none,
+        section: false,
+        test_role,
+        now: std::time::SystemTime::now().into(),
+    };
+    decide::explain(&snapshot, &query)
+}
+
+/// Whether the role is in force, where the step speaks of it.
+fn in_force(explained: &Explanation, step: &str, role: &str) -> Option<bool> {
+    let steps = explained.steps.iter().filter(|one| one.step == step);
+    let mut roles = steps.flat_map(|step| &step.roles);
+    Some(roles.find(|says| says.role == role)?.in_force)
+}
+
+#[test]
+fn a_wall_is_told_in_a_sentence() {
+    let text = |user| explain(user, "view", None).to_string();
+    let lifted = "wall: lifted for the subject, whose projects are default\n";
+    assert!(text("ada").contains(lifted), "{}", text("ada"));
+    let far = |role| explain("ada", "view", Some(role)).to_string();
+    assert!(far("boss").contains(lifted), "{}", far("boss"));
+}
+
+#[test]
+fn a_role_in_force_whose_line_is_none_is_told_as_such_a_tested_one_too() {
+    let own = explain("bo", "listen", None);
+    assert_eq!(own.reason, "no_grant", "{own}");
+    assert_eq!(in_force(&own, "grant", "quiet"), Some(true), "{own}");
+    let tested = explain("ada", "listen", Some("quiet"));
+    assert_eq!(tested.reason, "no_grant", "{tested}");
+    assert_eq!(in_force(&tested, "grant", "quiet"), Some(true), "{tested}");
+    let text = tested.to_string();
+    let says = "role quiet, tested\n      says none: call.listen at packs/small/roles.yaml:3";
+    assert!(text.contains(says), "{text}");
+    let ended = explain("cy", "listen", None);
+    assert_eq!(in_force(&ended, "grant", "quiet"), Some(false), "{ended}");
+}
