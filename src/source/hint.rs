@@ -13,12 +13,14 @@ pub(crate) struct Hints {
 }
 
 impl Hints {
-    /// Calls `changed`, on a thread of the watcher, whenever something below `root` may have changed.
+    /// Calls `changed`, on a thread of the watcher, whenever something in `root` may have changed;
+    /// `all`: or deeper.
     ///
     /// # Errors
     /// The system offers no watching here, or no more of it.
     pub(crate) fn watch(
         root: &Path,
+        all: bool,
         mut changed: impl FnMut() + Send + 'static,
     ) -> Result<Self, notify::Error> {
         // Links are not followed: one may lead anywhere, and walking there may take for ever. What
@@ -33,7 +35,11 @@ impl Hints {
         };
         let mut watcher = RecommendedWatcher::new(event, config)?;
         let root = root.canonicalize().map_err(notify::Error::io)?;
-        watcher.watch(&root, RecursiveMode::Recursive)?;
+        let mode = match all {
+            true => RecursiveMode::Recursive,
+            false => RecursiveMode::NonRecursive,
+        };
+        watcher.watch(&root, mode)?;
         Ok(Self { _watcher: watcher })
     }
 }

@@ -96,6 +96,35 @@ enum Blocked {
     Refused(Refusal),
 }
 
+// === impl Origin ===
+
+impl Origin {
+    fn of(root: PathBuf, settings: &Settings) -> Self {
+        if !remote::is_remote(&root) {
+            return Self::Folder(Folder::new(root, settings.settle));
+        }
+        let (authorities, only) = (settings.source_ca.clone(), settings.only.clone());
+        Self::Remote(Box::new(Remote::new(root, authorities, only)))
+    }
+
+    /// A folder that held nothing so far may have been published to meanwhile.
+    fn look_what_it_is(&mut self, settings: &Settings) {
+        if let Self::Folder(folder) = self
+            && folder.kind().is_none()
+        {
+            *self = Self::of(folder.root().to_owned(), settings);
+        }
+    }
+
+    /// The place, for people.
+    fn shown(&self) -> &Path {
+        match self {
+            Self::Folder(folder) => folder.root(),
+            Self::Remote(remote) => remote.shown(),
+        }
+    }
+}
+
 // === impl Reconciler ===
 
 impl Reconciler {
@@ -106,18 +135,8 @@ impl Reconciler {
         observer: Arc<dyn LoadObserver>,
         stop: Arc<AtomicBool>,
     ) -> Self {
-        let (origin, shown) = match remote::is_remote(&root) {
-            false => (
-                Origin::Folder(Folder::new(root.clone(), settings.settle)),
-                root,
-            ),
-            true => {
-                let (authorities, only) = (settings.source_ca.clone(), settings.only.clone());
-                let remote = Remote::new(root, authorities, only);
-                let shown = remote.shown().to_owned();
-                (Origin::Remote(Box::new(remote)), shown)
-            }
-        };
+        let origin = Origin::of(root, &settings);
+        let shown = origin.shown().to_owned();
         Self {
             notes: Notes::new(Arc::clone(&companies), observer, shown),
             origin,
@@ -133,6 +152,7 @@ impl Reconciler {
 
     /// Looks once and does what is to be done. Whether something is in motion: look again soon.
     pub(crate) fn round(&mut self, round: Round) -> bool {
+        self.origin.look_what_it_is(&self.settings);
         let looked = match &mut self.origin {
             Origin::Folder(folder) => folder.look(round.full).inspect(|_| {
                 self.notes.kind = folder.kind();
@@ -142,7 +162,7 @@ impl Reconciler {
         let restless = match looked {
             Ok(units) => {
                 if self.failure.take().is_some() {
-                    let source = self.place();
+                    let source = self.origin.shown();
                     tracing::info!(source = %source.display(), "the source reads again");
                 }
                 self.reconcile(&units, round)
@@ -224,11 +244,9 @@ impl Reconciler {
         matches!(self.origin, Origin::Remote(_))
     }
 
-    fn place(&self) -> &Path {
-        match &self.origin {
-            Origin::Folder(folder) => folder.root(),
-            Origin::Remote(remote) => remote.shown(),
-        }
+    /// Whether nobody here is told when it changes, but whoever keeps it may tell.
+    pub(crate) fn is_url(&self) -> bool {
+        matches!(&self.origin, Origin::Remote(remote) if remote.is_url())
     }
 
     /// Gives this number to whatever has none of its publisher and was found fresh: a reload's.

@@ -205,7 +205,7 @@ impl Loop {
         loop {
             self.watch_root();
             self.look();
-            if self.reconciler.is_remote() {
+            if self.reconciler.is_url() {
                 // The first look is what connects; until then nothing can be watched.
                 self.watch_root();
             }
@@ -325,7 +325,7 @@ impl Loop {
         if !self.settings.hints {
             return;
         }
-        if self.reconciler.is_remote() {
+        if self.reconciler.is_url() {
             let (hinted, sender) = (Arc::clone(&self.hinted), self.sender.clone());
             let settled = self.reconciler.on_change(move || hint(&hinted, &sender));
             self.settings.hints = !settled;
@@ -340,7 +340,9 @@ impl Loop {
             return;
         };
         let (hinted, sender) = (Arc::clone(&self.hinted), self.sender.clone());
-        let hints = Hints::watch(&self.root, move || {
+        // Of what is published the index tells, which lies at the root.
+        let all = !self.reconciler.is_remote();
+        let hints = Hints::watch(&self.root, all, move || {
             hint(&hinted, &sender);
         });
         match hints {

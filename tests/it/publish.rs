@@ -191,6 +191,26 @@ fn a_service_follows_what_is_published_and_two_end_in_the_same_revision() {
 }
 
 #[test]
+fn a_service_that_was_there_first_finds_what_is_published_and_is_told_of_the_next() {
+    let (tree, place) = (Tree::new(), tempfile::tempdir().unwrap());
+    let to = place.path().join("published");
+    let first = serve(&to, &[]);
+    first.until("it looks in vain", |service| {
+        service.admin("GET", "/readyz", "").status == 503
+    });
+    publish(tree.path(), to.to_str().unwrap(), &[]);
+    first.until("the first generation", |service| generation(service) == 1);
+    // It hardly looks by itself.
+    let mut second = serve(&to, &["--poll-interval", "1h"]);
+    second.line();
+    tree.write("companies/acme/users.csv", &users("listener"));
+    publish(tree.path(), to.to_str().unwrap(), &[]);
+    for service in [&first, &second] {
+        service.until("the second", |service| generation(service) == 2);
+    }
+}
+
+#[test]
 fn a_start_without_the_source_serves_what_ran_last_and_remembers_its_generation() {
     let (tree, place) = (Tree::new(), tempfile::tempdir().unwrap());
     let cache = tempfile::tempdir().unwrap();

@@ -94,8 +94,11 @@ pub(crate) enum Fetched {
 
 /// Whether a path means such a place.
 pub(crate) fn is_remote(place: &Path) -> bool {
-    let text = place.to_str();
-    text.is_some_and(|text| text.contains("://")) || place.join(INDEX).is_file()
+    is_url(place) || place.join(INDEX).is_file()
+}
+
+fn is_url(place: &Path) -> bool {
+    place.to_str().is_some_and(|text| text.contains("://"))
 }
 
 /// A URL without who asks, and by which password: for logs and whoever else looks.
@@ -134,6 +137,11 @@ impl Remote {
     /// The place, for people.
     pub(crate) fn shown(&self) -> &Path {
         &self.shown
+    }
+
+    /// Whether it is not a folder.
+    pub(crate) fn is_url(&self) -> bool {
+        is_url(&self.place)
     }
 
     /// What every company is now. A place that failed a moment ago is asked again only when it has
