@@ -7,18 +7,21 @@ use callgate::snapshot::Snapshot;
 
 const CATALOGUE: &str = "catalogue: small
 resources:
-  call: { actions: { view: {}, listen: {} } }
+  call: { actions: { view: {}, listen: {}, read: { via: [deal.view] } } }
   project: { actions: { view_all: { lifts_wall: true, scopes: [any] } } }
+  deal: { registered: true, actions: { view: {} } }
   role: { walled: false, actions: { test: { tests_roles: true, scopes: [any] } } }
 ";
 const ROLES: &str = "roles:
   - { role: boss, grants: { \"*\": any } }
   - { role: quiet, grants: { \"*\": any, call: { view: any, listen: none } } }
+  - { role: dealer, grants: { deal: { view: any } } }
 ";
 const COMPANY: &str = "company: small\npack: small\nsecurity: enhanced\n";
 const USERS: &str = "users:
   - { user: ada, roles: [boss] }
   - { user: bo, roles: [quiet] }
+  - { user: di, roles: [dealer] }
   - { user: cy, roles: [{ role: quiet, until: 2000-01-01 }] }
 ";
 
@@ -30,7 +33,7 @@ fn explain(user: &str, action: &str, test_role: Option<&str>) -> Explanation {
         ("companies/small/users.yaml", USERS),
         (
             "companies/small/projects.yaml",
-            "projects: [{ project: far, members: { users: [cy] } }]\n",
+            "projects: [{ project: far, members: { users: [cy, di] } }]\n",
         ),
     ];
     let files = Files::new(files.map(|(path, text)| (path, text.as_bytes())));
@@ -42,8 +45,12 @@ fn explain(user: &str, action: &str, test_role: Option<&str>) -> Explanation {
         id,
         properties: &none,
     };
-    let project = vec![("project".into(), Value::String("far".into()))];
-    let project = Properties::new(project).unwrap();
+    let text = |text: &'static str| Value::String(text.into());
+    let sent = vec![
+        ("deal".into(), text("none")),
+        ("project".into(), text("far")),
+    ];
+    let sent = Properties::new(sent).unwrap();
     let query = Query {
         subject: entity("user", user),
         action: Action {
@@ -51,7 +58,7 @@ fn explain(user: &str, action: &str, test_role: Option<&str>) -> Explanation {
             properties: &none,
         },
         resource: Entity {
-            properties: &project,
+            properties: &sent,
             ..entity("call", "c")
         },
         context: &none,
@@ -91,4 +98,10 @@ fn a_role_in_force_whose_line_is_none_is_told_as_such_a_tested_one_too() {
     assert!(text.contains(says), "{text}");
     let ended = explain("cy", "listen", None);
     assert_eq!(in_force(&ended, "grant", "quiet"), Some(false), "{ended}");
+}
+
+#[test]
+fn a_link_to_nothing_is_told_in_a_sentence() {
+    let text = explain("di", "read", None).to_string();
+    assert!(text.contains("linked: none is not registered\n"), "{text}");
 }

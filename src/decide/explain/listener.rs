@@ -333,8 +333,11 @@ impl Watch for &Listener<'_> {
             Note::Link { permission } => self.about("link", permission, ""),
             Note::Linked { id, resource } => {
                 let facts = resource.map(|resource| self.words().facts(resource));
-                let facts = facts.unwrap_or_else(|| "is not registered".to_owned());
-                self.say("linked", format!("{id}; {facts}"));
+                let text = match facts {
+                    Some(facts) => format!("{id}; {facts}"),
+                    None => format!("{id} is not registered"),
+                };
+                self.say("linked", text);
             }
             Note::LinkDone { allows } => {
                 let text = if allows { "allows" } else { "does not allow" };
