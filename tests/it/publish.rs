@@ -191,6 +191,20 @@ fn a_service_follows_what_is_published_and_two_end_in_the_same_revision() {
 }
 
 #[test]
+fn a_body_that_was_lost_is_put_again() {
+    let (tree, place) = (Tree::new(), tempfile::tempdir().unwrap());
+    let to = place.path().to_str().unwrap();
+    publish(tree.path(), to, &[]);
+    fs::remove_dir_all(place.path().join("acme/bodies")).unwrap();
+    let service = serve(place.path(), &[]);
+    service.until("it lacks the body", |service| {
+        service.snapshot("acme")["failure"]["code"] == "unreadable"
+    });
+    assert_eq!(publish(tree.path(), to, &[]), 1, "it is what it was");
+    service.until("it has it", |service| generation(service) == 1);
+}
+
+#[test]
 fn a_service_that_was_there_first_finds_what_is_published_and_is_told_of_the_next() {
     let (tree, place) = (Tree::new(), tempfile::tempdir().unwrap());
     let to = place.path().join("published");

@@ -76,6 +76,7 @@ impl Publisher {
         for _ in 0..TRIES {
             let before = self.before(company)?;
             if let Some(same) = self.is_there(&before, snapshot) {
+                self.keep_body(snapshot, same.body_bytes)?;
                 return Ok(same);
             }
             let (head, published) = self.prepare(snapshot, &before)?;
@@ -125,6 +126,20 @@ impl Publisher {
             body_bytes: envelope.statement().body_bytes,
             delta_bytes: None,
         })
+    }
+
+    /// Puts the body again, if it is lost: a head alone helps nobody who starts.
+    fn keep_body(&self, snapshot: &Snapshot, bytes: u64) -> Result<(), String> {
+        let store = &self.link.store;
+        let key = body_key(snapshot.company(), snapshot.file_digest());
+        // Pieces are put in their order, so that the last byte stands for all of them.
+        let last = bytes.saturating_sub(1)..bytes;
+        if self.run(store.get_range(&key, last)).is_err() {
+            let company = snapshot.company();
+            tracing::warn!(company, "its body was not there, and is put again");
+            self.run(store.put(&key, snapshot.to_bytes()))?;
+        }
+        Ok(())
     }
 
     /// Puts all that the next head names, and makes the head.
