@@ -137,7 +137,7 @@ impl House {
         while self.who(token) != expected {
             let found = self.who(token);
             assert!(
-                began.elapsed() < Duration::from_secs(30),
+                began.elapsed() < Duration::from_secs(60),
                 "never `{expected}`: {found}"
             );
             std::thread::sleep(Duration::from_millis(10));
@@ -209,7 +209,7 @@ fn keys_change_with_time_and_what_is_broken_changes_nothing() {
         issuer.says(status, headers, body);
         let began = Instant::now();
         while house.failed() <= before as u64 {
-            assert!(began.elapsed() < Duration::from_secs(20), "{status}");
+            assert!(began.elapsed() < Duration::from_secs(60), "{status}");
             assert_eq!(house.who(&good), "olga", "{status}");
             std::thread::sleep(Duration::from_millis(20));
         }
@@ -228,7 +228,7 @@ fn until_there_are_keys_it_is_our_trouble_and_a_server_that_nobody_vouches_for_h
     let house = House::new(jwt);
     let began = Instant::now();
     while house.failed() == 0 {
-        assert!(began.elapsed() < Duration::from_secs(10));
+        assert!(began.elapsed() < Duration::from_secs(60));
         std::thread::sleep(Duration::from_millis(20));
     }
     assert_eq!(house.who(&token("k", &key)), "no_keys");
