@@ -65,7 +65,7 @@ pub(super) fn report(sink: &Sink<'_>, file: u32, text: &str, error: &ScanError) 
     let message = format!("not YAML: {}", error.info());
     let lines = |number: u32| text.lines().nth(number.checked_sub(1)? as usize);
     let here = lines(line).unwrap_or_default();
-    let before = lines(line - 1).unwrap_or_default();
+    let before = lines(line.saturating_sub(1)).unwrap_or_default();
     Finding::error(Code::YamlSyntax, span, message)
         .help_if(advice(error.info(), here, before).map(str::to_owned))
         .report(sink);
