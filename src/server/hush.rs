@@ -1,10 +1,9 @@
 //! Wakers that keep quiet where waking would bring a connection back for nothing.
 //!
 //! Over HTTP/1.1 a body's bytes are handed from hyper's connection to the request's future inside
-//! one task, and whoever takes the last of them wakes that task again: it would find nothing to do,
-//! and that costs nearly as much as a request's beginning. So a connection is polled with a waker
-//! that holds back while bytes are being taken from a body, and whoever takes them wakes it where
-//! more of the body is to come.
+//! one task, and whoever takes the last of them wakes that task again: it would find nothing to do.
+//! So a connection is polled with a waker that holds back while bytes are being taken from a body,
+//! and whoever takes them wakes it where more of the body is to come.
 
 use std::cell::Cell;
 use std::sync::Arc;
