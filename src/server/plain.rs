@@ -1,9 +1,10 @@
 //! Plain JSON: a reader that is quick with what nearly all bodies are, and reads nothing else.
 //!
-//! It knows objects, arrays, literals, and strings in which nothing is escaped; a number it hands to
-//! `serde_json`. Whatever else it meets, a wrong body too, it gives up, and `serde_json` reads the
-//! body from its beginning: what is accepted, what is refused and what is said of it is decided
-//! there. So there is one law, which tests hold: what this reads, `serde_json` reads, and the same.
+//! It knows objects, arrays, literals, small whole numbers, and strings in which nothing is escaped;
+//! other numbers it hands to `serde_json`. Whatever else it meets, a wrong body too, it gives up, and
+//! `serde_json` reads the body from its beginning: what is accepted, what is refused and what is said
+//! of it is decided there. So there is one law, which tests hold: what this reads, `serde_json` reads,
+//! and the same.
 
 use std::fmt;
 
@@ -131,7 +132,11 @@ impl<'a> Reader<'a> {
                 visitor.visit_bool(false)
             }
             _ => {
-                let mut number = serde_json::Deserializer::from_str(self.number()?);
+                let number = self.number()?;
+                if let Some(number) = small(number) {
+                    return visitor.visit_u64(number);
+                }
+                let mut number = serde_json::Deserializer::from_str(number);
                 let read = number.deserialize_any(visitor);
                 let read = read.and_then(|read| number.end().map(|()| read));
                 read.map_err(|_| NotPlain)
@@ -146,6 +151,18 @@ impl<'a> Reader<'a> {
             first: true,
         }
     }
+}
+
+/// A whole number of a few digits: a body may hold a great many.
+fn small(number: &str) -> Option<u64> {
+    let digits = number.as_bytes();
+    let is_plain = matches!(digits, [b'0'] | [b'1'..=b'9', ..]) && digits.len() <= 15;
+    let mut digits = digits.iter().filter(|_| is_plain);
+    let first = u64::from(digits.next()?.wrapping_sub(b'0'));
+    digits.try_fold(first, |number, digit| {
+        let digit = digit.checked_sub(b'0').filter(|digit| *digit < 10)?;
+        Some(number * 10 + u64::from(digit))
+    })
 }
 
 /// A word with a bit set in the lowest byte that is a quote, a backslash or a control character,
