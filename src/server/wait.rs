@@ -25,17 +25,23 @@ const LOOK: Duration = Duration::from_millis(5);
 /// Waits until what decides for the company has reached the generations that the body names, or
 /// for as long as is set. Whether they were reached is found out where the request is answered.
 pub(super) async fn for_generation(worker: &Worker, company: Option<&str>, body: &[u8]) {
-    let is_escaped = memchr(b'\\', body).is_some_and(|_| ESCAPED.find(body).is_some());
-    if !is_escaped && NAME.find(body).is_none() {
+    if !may_name_generation(body) {
         return;
     }
-    let Some(least) = named(body) else {
+    // 0 is what a caller has that was told of no generation yet.
+    let Some(least) = named(body).filter(|least| *least > 0) else {
         return;
     };
     let deadline = Instant::now() + worker.desk().limits().generation_timeout;
     while worker.desk().generation(company) < Some(least) && Instant::now() < deadline {
         sleep(LOOK).await;
     }
+}
+
+/// Whether the body's bytes may name one.
+pub(super) fn may_name_generation(body: &[u8]) -> bool {
+    let is_escaped = memchr(b'\\', body).is_some_and(|_| ESCAPED.find(body).is_some());
+    is_escaped || NAME.find(body).is_some()
 }
 
 /// The largest generation that is named, for the whole request or for an item.

@@ -116,7 +116,8 @@ fn a_section_needs_no_id() {
 
 #[test]
 fn a_generation_not_reached_is_503() {
-    let service = Start::new().serve();
+    let patience = Duration::from_secs(2);
+    let service = Start::limits(|limits| limits.generation_timeout = patience).serve();
     let asking = |least: u64| {
         CHECK.replacen(
             '{',
@@ -124,7 +125,9 @@ fn a_generation_not_reached_is_503() {
             1,
         )
     };
+    let began = Instant::now();
     assert!(allows(&service.check(&asking(0))));
+    assert!(began.elapsed() < patience, "there is nothing to wait for");
     assert_eq!(service.check(&asking(1)).code(), "generation_not_reached");
     service
         .companies
