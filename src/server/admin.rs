@@ -160,7 +160,7 @@ impl Admin {
                     let service = hyper::service::service_fn(|request| {
                         Rc::clone(&admin).answer(Rc::clone(&pace), Rc::clone(&peer), request)
                     });
-                    connection::serve(&http, stream, &pace, service).await;
+                    connection::serve(&http, stream, None, &pace, service).await;
                 }
                 if pace.gave_way() {
                     admin.room.unclaim(1);

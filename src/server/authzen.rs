@@ -96,22 +96,23 @@ pub(super) async fn evaluation(
         Err(answer) => return answer,
     };
     let (desk, api) = (worker.desk(), Api::Evaluation);
-    // From here on nothing waits; so a bug can be caught here, and its request alone pays for it.
-    let here = desk.caught(|| {
-        evaluate(
-            desk,
-            api,
-            trail.as_ref(),
-            company,
-            &said,
-            Explain::Elsewhere,
-        )
-    });
-    match here {
+    match at_once(desk, trail.as_ref(), company, said.as_deref()) {
         Some(answer) => answer,
         None if !entry.may_explain => no_explanation(desk).into(),
         None => on_pool(worker, api, trail, company, said, Explain::IfAsked).await,
     }
+}
+
+/// Answers an evaluation that has come whole. `None`: a worker has no time for what it asks for.
+pub(super) fn at_once(
+    desk: &Desk,
+    trail: Option<&Trail>,
+    company: Option<&str>,
+    said: Result<&[u8], &Refusal>,
+) -> Option<Answer> {
+    let (api, explain) = (Api::Evaluation, Explain::Elsewhere);
+    // Nothing waits here; so a bug can be caught here, and its request alone pays for it.
+    desk.caught(|| evaluate(desk, api, trail, company, said, explain))
 }
 
 /// Answers an evaluation with the steps that led to the decision.
@@ -140,14 +141,8 @@ async fn on_pool(
 ) -> Answer {
     let company = company.map(str::to_owned);
     let question = move |desk: &Desk| {
-        evaluate(
-            desk,
-            api,
-            trail.as_ref(),
-            company.as_deref(),
-            &said,
-            explain,
-        )
+        let (company, said) = (company.as_deref(), said.as_deref());
+        evaluate(desk, api, trail.as_ref(), company, said, explain)
     };
     worker.pool().ask(question).await
 }
@@ -159,10 +154,10 @@ pub(super) fn evaluate(
     api: Api,
     trail: Option<&Trail>,
     company: Option<&str>,
-    said: &Said,
+    said: Result<&[u8], &Refusal>,
     explain: Explain,
 ) -> Option<Answer> {
-    let request = said.as_deref().map_err(Clone::clone);
+    let request = said.map_err(Clone::clone);
     let request = request.and_then(EvaluationRequest::read);
     let parts = request.as_ref().map(EvaluationRequest::parts);
     let is = |what: fn(Parts<'_, '_>) -> bool| parts.as_ref().is_ok_and(|parts| what(*parts));
@@ -206,20 +201,24 @@ pub(super) async fn read<'w>(
     Ok((is_json(headers).map(|()| body), place))
 }
 
-/// Whether the body is said to be JSON; parameters of the media type do not matter.
+/// Whether the body is said to be JSON, once.
 fn is_json(headers: &HeaderMap) -> Result<(), Refusal> {
-    const MEDIA_TYPE: &[u8] = b"application/json";
     let mut values = headers.get_all(CONTENT_TYPE).iter();
-    if let (Some(value), None) = (values.next(), values.next()) {
-        let media_type = value.as_bytes().split(|byte| *byte == b';').next();
-        let is = |media_type: &[u8]| media_type.trim_ascii().eq_ignore_ascii_case(MEDIA_TYPE);
-        // Mostly it is said in these very bytes.
-        if value.as_bytes() == MEDIA_TYPE || media_type.is_some_and(is) {
-            return Ok(());
-        }
+    if let (Some(value), None) = (values.next(), values.next())
+        && is_json_type(value.as_bytes())
+    {
+        return Ok(());
     }
     let message = "the header Content-Type must be application/json";
     Err(Refusal::bad(RefusalCode::WrongContentType, message))
+}
+
+/// Whether a media type is that of JSON; its parameters do not matter.
+pub(super) fn is_json_type(media_type: &[u8]) -> bool {
+    const JSON: &[u8] = b"application/json";
+    let bare = media_type.split(|byte| *byte == b';').next();
+    // Mostly it is said in these very bytes.
+    media_type == JSON || bare.is_some_and(|bare| bare.trim_ascii().eq_ignore_ascii_case(JSON))
 }
 
 // === why there is no decision ===

@@ -13,6 +13,7 @@ use hyper::{Request, Response};
 use hyper_util::rt::TokioIo;
 use hyper_util::server::conn::auto;
 
+use super::direct::Direct;
 use super::hush::Hush;
 use super::pace::{Pace, Verdict};
 use super::rpc::AnswerBody;
@@ -49,14 +50,20 @@ pub(super) fn http(limits: &Limits) -> Http {
     http
 }
 
-/// Serves the connection to its end. Returns whether it ended at a head that outgrew its limit
+/// Serves the connection to its end, plain requests directly where that is wanted. Returns whether it ended at a head that outgrew its limit
 /// before it was complete.
-pub(super) async fn serve<S>(http: &Http, stream: Stream, pace: &Rc<Pace>, service: S) -> bool
+pub(super) async fn serve<S>(
+    http: &Http,
+    stream: Stream,
+    direct: Option<Direct>,
+    pace: &Rc<Pace>,
+    service: S,
+) -> bool
 where
     S: Service<Request<Incoming>, Response = Response<AnswerBody>, Error = Infallible>,
     S::Future: 'static,
 {
-    let stream = TokioIo::new(Paced::new(stream, Rc::clone(pace)));
+    let stream = TokioIo::new(Paced::new(stream, Rc::clone(pace), direct));
     let mut connection = pin!(http.serve_connection(stream, service));
     let mut finishing = false;
     let mut hush = Hush::default();

@@ -157,12 +157,16 @@ impl Desk {
         request_id: &HeaderValue,
         traced: Option<[u8; 16]>,
     ) -> Option<Trail> {
-        let logs = self.pen.is_some() || self.shared.shadow.is_some();
-        logs.then(|| Trail {
+        self.leaves_trails().then(|| Trail {
             request_id: request_id.clone(),
             trace_id: traced.or_else(|| trace_parent(headers).map(|parent| parent.trace_id)),
             caller: None,
         })
+    }
+
+    /// Whether requests leave more behind than their answer.
+    pub(super) fn leaves_trails(&self) -> bool {
+        self.pen.is_some() || self.shared.shadow.is_some()
     }
 
     /// Calls `read` with what stands for the company that is named, for the default one, or for

@@ -38,9 +38,9 @@ impl Embedded {
         let Self(desk) = self;
         desk.metrics().request_began();
         let began = Instant::now();
-        let (api, said) = (Api::Evaluation, Ok(body));
+        let (api, said) = (Api::Evaluation, Ok(&*body));
         let answer = desk
-            .caught(|| authzen::evaluate(desk, api, None, Some(company), &said, Explain::IfAsked));
+            .caught(|| authzen::evaluate(desk, api, None, Some(company), said, Explain::IfAsked));
         // Only what is to be answered elsewhere has no answer here.
         let Some(answer) = answer else {
             desk.metrics().request_left();

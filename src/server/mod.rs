@@ -7,7 +7,8 @@
 //!
 //! A request's way: `worker` (limits, counts) → `routes` → `door` (who asks) → `authzen` (body) → `desk` (one
 //! look at the company's snapshot, decision) → `respond`. A proxy's goes from `door` to `proxy`;
-//! Envoy's by gRPC comes there through `rpc`.
+//! Envoy's by gRPC comes there through `rpc`. hyper reads requests and writes answers; plain ones take
+//! the same way from `direct`, which reads and writes them itself.
 
 mod acceptor;
 mod admin;
@@ -18,6 +19,7 @@ mod body;
 mod company_metrics;
 mod connection;
 mod desk;
+mod direct;
 mod discovery;
 mod door;
 mod embedded;
@@ -48,6 +50,7 @@ mod snapshots;
 mod stream;
 mod trail;
 mod turns;
+mod underway;
 mod wait;
 mod worker;
 

@@ -206,6 +206,11 @@ impl Pace {
         self.verdict.get() != Verdict::Serve
     }
 
+    /// Whether every request was answered whose head was read, and its body read to its end.
+    pub(super) fn is_between_requests(&self) -> bool {
+        self.open.get() == 0 && !self.unread.get()
+    }
+
     /// Whether it was sent away for others to have its place.
     pub(super) const fn gave_way(&self) -> bool {
         self.gave_way.get()

@@ -291,41 +291,74 @@ impl Answer {
     }
 
     /// The answer as HTTP.
-    pub(super) fn into_response(self, request_id: HeaderValue) -> Response<AnswerBody> {
-        let is_json = !self.body.is_empty();
+    pub(super) fn into_response(mut self, request_id: HeaderValue) -> Response<AnswerBody> {
+        let mut headers = HeaderMap::with_capacity(if self.told.is_some() { 8 } else { 4 });
+        self.each_header(request_id, |name, value| {
+            headers.insert(name, value);
+        });
         let mut response = Response::new(AnswerBody::from(self.body));
         *response.status_mut() = status(self.code);
-        let mut headers = HeaderMap::with_capacity(if self.told.is_some() { 8 } else { 4 });
-        if is_json {
-            headers.insert(CONTENT_TYPE, JSON);
+        *response.headers_mut() = headers;
+        response
+    }
+
+    /// The answer as HTTP/1.1 writes it, in hyper's words; `date` is the value of `Date`.
+    pub(super) fn write(mut self, request_id: HeaderValue, date: &[u8], into: &mut Vec<u8>) {
+        let status = status(self.code);
+        for part in ["HTTP/1.1 ", status.as_str(), " "] {
+            into.extend_from_slice(part.as_bytes());
         }
-        headers.insert(REQUEST_ID, request_id);
-        if let Some(revision) = self.revision {
-            headers.insert(REVISION, revision);
+        let reason = status.canonical_reason().unwrap_or_default();
+        into.extend_from_slice(reason.as_bytes());
+        into.extend_from_slice(b"\r\n");
+        self.each_header(request_id, |name, value| {
+            into.extend_from_slice(name.as_str().as_bytes());
+            into.extend_from_slice(b": ");
+            into.extend_from_slice(value.as_bytes());
+            into.extend_from_slice(b"\r\n");
+        });
+        into.extend_from_slice(b"content-length: ");
+        decimal(self.body.len(), into);
+        into.extend_from_slice(b"\r\ndate: ");
+        into.extend_from_slice(date);
+        into.extend_from_slice(b"\r\n\r\n");
+        into.extend_from_slice(&self.body);
+    }
+
+    /// Its headers, but those of HTTP itself.
+    fn each_header(
+        &mut self,
+        request_id: HeaderValue,
+        mut put: impl FnMut(HeaderName, HeaderValue),
+    ) {
+        if !self.body.is_empty() {
+            put(CONTENT_TYPE, JSON);
+        }
+        put(REQUEST_ID, request_id);
+        if let Some(revision) = self.revision.take() {
+            put(REVISION, revision);
         }
         if let Some(advice) = self.advice {
             let (name, value) = match advice {
                 Advice::Allow(methods) => (ALLOW, methods),
                 Advice::Challenge(challenge) => (WWW_AUTHENTICATE, challenge),
             };
-            headers.insert(name, HeaderValue::from_static(value));
+            put(name, HeaderValue::from_static(value));
         }
         if self.code == Code::Unavailable {
-            headers.insert(RETRY_AFTER, RETRY_SECONDS);
+            put(RETRY_AFTER, RETRY_SECONDS);
         }
         match self.caching {
             Caching::Unsaid => {}
-            Caching::Allowed => drop(headers.insert(CACHE_CONTROL, CACHEABLE)),
-            Caching::Forbidden => drop(headers.insert(CACHE_CONTROL, NOT_CACHEABLE)),
+            Caching::Allowed => put(CACHE_CONTROL, CACHEABLE),
+            Caching::Forbidden => put(CACHE_CONTROL, NOT_CACHEABLE),
         }
-        for (name, value) in self.told.into_iter().flat_map(|told| *told) {
-            headers.insert(name, value);
+        for (name, value) in self.told.take().into_iter().flat_map(|told| *told) {
+            put(name, value);
         }
         if self.close {
-            headers.insert(CONNECTION, CLOSE);
+            put(CONNECTION, CLOSE);
         }
-        *response.headers_mut() = headers;
-        response
     }
 }
 
@@ -424,6 +457,14 @@ impl Headers {
         }
         last.clone()
     }
+}
+
+/// Appends a number in decimal digits.
+fn decimal(number: usize, into: &mut Vec<u8>) {
+    if number > 9 {
+        decimal(number / 10, into);
+    }
+    into.push(b'0' + u8::try_from(number % 10).unwrap_or_default());
 }
 
 /// The next hexadecimal digit; after the last comes the first.

@@ -10,6 +10,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpStream, UnixStream};
 use tokio_rustls::server::TlsStream;
 
+use super::direct::Direct;
 use super::pace::Pace;
 
 /// Bytes read and thrown away, at most, from a client that still sends when its connection closes.
@@ -28,10 +29,12 @@ pub(super) enum Detached {
     Unix(std::os::unix::net::UnixStream),
 }
 
-/// A connection whose reads are noted, and which is closed so that the client reads the last answer.
+/// A connection whose reads are noted, on which plain requests may be answered before whoever reads
+/// sees them, and which is closed so that the client reads the last answer.
 pub(super) struct Paced {
     stream: Stream,
     pace: Rc<Pace>,
+    direct: Option<Direct>,
     closing: Closing,
 }
 
@@ -86,12 +89,33 @@ impl Detached {
 // === impl Paced ===
 
 impl Paced {
-    pub(super) fn new(stream: Stream, pace: Rc<Pace>) -> Self {
+    pub(super) fn new(stream: Stream, pace: Rc<Pace>, direct: Option<Direct>) -> Self {
         Self {
             stream,
             pace,
+            direct,
             closing: Closing::NotYet,
         }
+    }
+
+    /// Sends what was answered directly.
+    fn poll_direct(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let Some(direct) = &mut self.direct else {
+            return Poll::Ready(Ok(()));
+        };
+        while let Some(unsent) = direct.unsent() {
+            if unsent.is_empty() {
+                ready!(self.stream.either().poll_flush(cx))?;
+                direct.all_sent();
+                break;
+            }
+            let sent = ready!(self.stream.either().poll_write(cx, unsent))?;
+            if sent == 0 {
+                return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
+            }
+            direct.sent(sent);
+        }
+        Poll::Ready(Ok(()))
     }
 }
 
@@ -116,11 +140,22 @@ impl AsyncRead for Paced {
             return after_others(cx);
         }
         let before = buf.filled().len();
-        let polled = self.stream.either().poll_read(cx, buf);
-        if let Some(read) = buf.filled().get(before..).filter(|read| !read.is_empty()) {
-            self.pace.read(read);
+        loop {
+            ready!(self.poll_direct(cx))?;
+            let polled = self.stream.either().poll_read(cx, buf);
+            let Some(read) = buf.filled().get(before..).filter(|read| !read.is_empty()) else {
+                return polled;
+            };
+            let Self { pace, direct, .. } = &mut *self;
+            pace.read(read);
+            if !direct
+                .as_mut()
+                .is_some_and(|direct| direct.answers(pace, read))
+            {
+                return polled;
+            }
+            buf.set_filled(before);
         }
-        polled
     }
 }
 
@@ -130,6 +165,9 @@ impl AsyncWrite for Paced {
         cx: &mut Context<'_>,
         buf: &[u8],
     ) -> Poll<io::Result<usize>> {
+        if let Some(direct) = &mut self.direct {
+            direct.hyper_writes();
+        }
         self.stream.either().poll_write(cx, buf)
     }
 
@@ -138,6 +176,9 @@ impl AsyncWrite for Paced {
         cx: &mut Context<'_>,
         bufs: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
+        if let Some(direct) = &mut self.direct {
+            direct.hyper_writes();
+        }
         self.stream.either().poll_write_vectored(cx, bufs)
     }
 
@@ -146,7 +187,11 @@ impl AsyncWrite for Paced {
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.stream.either().poll_flush(cx)
+        ready!(self.stream.either().poll_flush(cx))?;
+        if let Some(direct) = &mut self.direct {
+            direct.hyper_wrote();
+        }
+        Poll::Ready(Ok(()))
     }
 
     /// Closes the connection. Where the client is still sending what nobody will read (its head
@@ -154,6 +199,7 @@ impl AsyncWrite for Paced {
     /// it with a reset, and that would destroy the answer on its way.
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         if matches!(self.closing, Closing::NotYet) {
+            ready!(self.poll_direct(cx))?;
             ready!(self.stream.either().poll_shutdown(cx))?;
             self.closing = if self.pace.has_unread() {
                 self.pace.lingers();

@@ -8,12 +8,13 @@ use std::convert::Infallible;
 use std::io;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::{Duration, SystemTime};
 
+use httpdate::fmt_http_date;
 use hyper::body::{Body, Incoming};
-use hyper::header::EXPECT;
+use hyper::header::{EXPECT, HeaderMap, HeaderValue};
 use hyper::http::request::Parts;
-use hyper::{Request, Response, Version};
+use hyper::{Method, Request, Response, Version};
 use tokio::runtime::{Builder, LocalOptions};
 use tokio::sync::{mpsc, watch};
 use tokio::task::spawn_local;
@@ -21,20 +22,22 @@ use tokio::task::spawn_local;
 use super::bodies::Bodies;
 use super::connection::{self, http};
 use super::desk::Desk;
+use super::direct::{Direct, Head};
 use super::door::Entry;
 use super::evaluation::Sought;
 use super::pace::{Pace, Paces, TICK};
 use super::pool::Pool;
 use super::proxy::gate::Gate;
 use super::respond::{Answer, REQUEST_ID, Refusal, RefusalCode};
-use super::routes::{is_foreseen, route};
+use super::routes::{Route, is_foreseen, route};
 use super::rpc::{AnswerBody, Call};
 use super::stream::Detached;
 use super::trail::{Trail, trace_parent};
 use super::turns::Turns;
-use super::{Shared, Stage, authzen, batch, body, discovery, door, filter, proxy, search};
+use super::underway::Underway;
+use super::{Shared, Stage, authzen, batch, body, discovery, door, filter, proxy, search, wait};
 use crate::access::{Access, Peer, TlsFor};
-use crate::telemetry::{Api, Code, Limit, ProxyRefused, Tracer};
+use crate::telemetry::{Api, Begun, Code, Limit, ProxyRefused, Tracer};
 
 /// Connections on their way to a worker.
 const HANDOVER: usize = 1024;
@@ -60,18 +63,12 @@ pub(super) struct Worker {
     draining: Cell<bool>,
     /// With which spans are noted, where they are.
     tracer: Option<RefCell<Tracer>>,
+    /// For the header `Date`, as of the last tick.
+    date: RefCell<String>,
 }
 
 /// A place among the requests that have come whole; it is free again when this is gone.
 pub(super) struct Place<'w>(&'w Cell<usize>);
-
-/// Counts a request from its head to its answer, or to its client's leaving.
-struct Underway<'w> {
-    worker: &'w Worker,
-    pace: &'w Pace,
-    began: Instant,
-    answered: Option<(Api, Code)>,
-}
 
 /// Starts the worker of this number on a thread of its own, and returns the way to it.
 ///
@@ -120,6 +117,7 @@ impl Worker {
             requests: Cell::new(0),
             draining: Cell::new(false),
             tracer: tracer.map(RefCell::new),
+            date: RefCell::new(fmt_http_date(SystemTime::now())),
             shared,
         })
     }
@@ -164,6 +162,7 @@ impl Worker {
     }
 
     fn tick(&self) {
+        *self.date.borrow_mut() = fmt_http_date(SystemTime::now());
         let (ticked, metrics) = (self.paces.tick(), &self.shared.metrics);
         metrics.limits_reached(Limit::HeaderTime, ticked.heads);
         metrics.limits_reached(Limit::IdleTime, ticked.idle);
@@ -210,7 +209,8 @@ impl Worker {
                     let (pace, peer) = (Rc::clone(&pace), Rc::clone(&peer));
                     worker.clone().answer(pace, peer, request)
                 });
-                if connection::serve(&http, stream, &pace, service).await {
+                let direct = Some(Direct::new(Rc::clone(&worker), Rc::clone(&peer)));
+                if connection::serve(&http, stream, direct, &pace, service).await {
                     metrics.limit_reached(Limit::HeaderBytes);
                 }
             }
@@ -222,6 +222,90 @@ impl Worker {
         });
     }
 
+    /// Answers a request that has come whole, in HTTP/1.1 and at the end of `answers`. Returns whether
+    /// it did: evaluations and proxies' questions about headers are answered so, unless they are to wait
+    /// or to close their connection. Those go the way of all others.
+    pub(super) fn answer_directly(
+        &self,
+        pace: &Pace,
+        peer: &Peer,
+        head: &Head<'_, '_>,
+        body: &[u8],
+        answers: &mut Vec<u8>,
+    ) -> bool {
+        let limits = self.desk.limits();
+        let is_served = head.has_plain_path()
+            && head.len <= limits.header_bytes_max
+            && body.len() <= limits.body_bytes_max;
+        if !is_served || self.draining.get() || pace.finishes() {
+            return false;
+        }
+        let answered = self.decide_directly(pace, peer, head, body);
+        if let Some((answer, request_id)) = answered {
+            answer.write(request_id, self.date.borrow().as_bytes(), answers);
+            return true;
+        }
+        false
+    }
+
+    fn decide_directly(
+        &self,
+        pace: &Pace,
+        peer: &Peer,
+        head: &Head<'_, '_>,
+        body: &[u8],
+    ) -> Option<(Answer, HeaderValue)> {
+        let method = Method::from_bytes(head.method.as_bytes()).ok()?;
+        let route = route(&method, head.target).ok()?;
+        let is_plain = match route.api {
+            Api::Evaluation => {
+                head.media_type.is_some_and(authzen::is_json_type)
+                    && !wait::may_name_generation(body)
+            }
+            // An answer to HEAD has another form.
+            Api::ProxyAuth => method != Method::HEAD,
+            _ => false,
+        };
+        if !is_plain {
+            return None;
+        }
+        let request_id = match head.request_id {
+            Some(id) if !id.is_empty() => HeaderValue::from_bytes(id).ok()?,
+            _ => self.desk.headers().request_id(),
+        };
+        let (mut parts, ()) = Request::new(()).into_parts();
+        let leaves_trails = self.tracer.is_some() || self.desk.leaves_trails();
+        if route.api == Api::ProxyAuth || self.guard.is_some() || leaves_trails {
+            parts.headers = head.headers()?;
+        }
+        let headers = &parts.headers;
+        let underway = Underway::begin(&self.desk, pace);
+        let span = self.begin_span(headers);
+        let traced = span.map(|span| span.trace_id);
+        let mut trail = self.desk.trail(headers, &request_id, traced);
+        let answer = match self.enter(peer, headers, route.api, Some(&route)) {
+            Err(refused) => refused,
+            Ok(entry) => {
+                if let Some(trail) = &mut trail {
+                    trail.caller.clone_from(&entry.caller);
+                }
+                let company = entry.company.as_deref().or(route.company);
+                let trail = trail.as_ref();
+                if route.api == Api::ProxyAuth {
+                    let caller = entry.caller.as_deref();
+                    proxy::http::answer(self, trail, peer, caller, company, &route, &parts)
+                } else {
+                    match self.take_place() {
+                        Err(too_many) => too_many,
+                        Ok(_place) => authzen::at_once(&self.desk, trail, company, Ok(body))?,
+                    }
+                }
+            }
+        };
+        self.answered(underway, span, route.api, &answer);
+        Some((answer, request_id))
+    }
+
     /// Answers one request.
     async fn answer(
         self: Rc<Self>,
@@ -229,31 +313,20 @@ impl Worker {
         peer: Rc<Peer>,
         request: Request<Incoming>,
     ) -> Result<Response<AnswerBody>, Infallible> {
-        let mut underway = Underway::begin(&self, &pace);
+        let underway = Underway::begin(&self.desk, &pace);
         let (head, mut body) = request.into_parts();
         let request_id = match head.headers.get(REQUEST_ID) {
             Some(id) if !id.is_empty() => id.clone(),
             _ => self.desk.headers().request_id(),
         };
-        let span = self.tracer.as_ref().and_then(|tracer| {
-            let parent = trace_parent(&head.headers);
-            tracer.borrow_mut().begin(parent)
-        });
+        let span = self.begin_span(&head.headers);
         let traced = span.map(|span| span.trace_id);
         let trail = self.desk.trail(&head.headers, &request_id, traced);
         let (api, mut answer) = match Call::of(&head) {
             Some(call) => call.answer(&self, &peer, &head, trail, &mut body).await,
             None => self.decide(&peer, &head, trail, &mut body).await,
         };
-        debug_assert!(is_foreseen(api, answer.code), "{api:?}: {:?}", answer.code);
-        underway.answered = Some((api, answer.code));
-        if let Some(limit) = answer.limit {
-            self.shared.metrics.limit_reached(limit);
-        }
-        drop(underway);
-        if let (Some(tracer), Some(span)) = (&self.tracer, span) {
-            tracer.borrow_mut().end(span, api, answer.code);
-        }
+        self.answered(underway, span, api, &answer);
         if !body.is_end_stream() {
             let awaits_continue = head.headers.contains_key(EXPECT);
             let goes_on = body::leave(
@@ -272,6 +345,44 @@ impl Worker {
         Ok(match answer.rpc() {
             Some((rpc, body)) => rpc.response(&self, &pace, body, request_id),
             None => answer.into_response(request_id),
+        })
+    }
+
+    fn begin_span(&self, headers: &HeaderMap) -> Option<Begun> {
+        let mut tracer = self.tracer.as_ref()?.borrow_mut();
+        tracer.begin(trace_parent(headers))
+    }
+
+    /// Counts what was answered.
+    fn answered(&self, mut underway: Underway<'_>, span: Option<Begun>, api: Api, answer: &Answer) {
+        debug_assert!(is_foreseen(api, answer.code), "{api:?}: {:?}", answer.code);
+        underway.answered = Some((api, answer.code));
+        if let Some(limit) = answer.limit {
+            self.shared.metrics.limit_reached(limit);
+        }
+        drop(underway);
+        if let (Some(tracer), Some(span)) = (&self.tracer, span) {
+            tracer.borrow_mut().end(span, api, answer.code);
+        }
+    }
+
+    /// Lets a request in, where it is asked who may.
+    fn enter(
+        &self,
+        peer: &Peer,
+        headers: &HeaderMap,
+        api: Api,
+        found: Option<&Route<'_>>,
+    ) -> Result<Entry, Answer> {
+        let Some(access) = &self.guard else {
+            return Ok(Entry::OPEN);
+        };
+        door::admit(access, &self.desk, peer, headers, found).map_err(|refused| {
+            if api.is_of_proxies() {
+                tracing::debug!(refused.message, "a proxy may not ask");
+                return proxy::http::refused(self, ProxyRefused::Caller);
+            }
+            refused.into()
         })
     }
 
@@ -295,22 +406,11 @@ impl Worker {
             let (status, code) = (Code::HeadTooLarge, RefusalCode::HeadTooLarge);
             return (Api::Unrouted, Refusal::new(status, code, message).into());
         }
-        let entry = match &self.guard {
-            None => Entry::OPEN,
-            Some(access) => {
-                let (desk, found) = (&self.desk, route.as_ref().ok());
-                match door::admit(access, desk, peer, &head.headers, found) {
-                    Ok(entry) => entry,
-                    Err(refused) => {
-                        if let Some(api) = proxied {
-                            tracing::debug!(refused.message, "a proxy may not ask");
-                            return (api, proxy::http::refused(self, ProxyRefused::Caller));
-                        }
-                        let api = route.map_or_else(|(api, _)| api, |route| route.api);
-                        return (api, refused.into());
-                    }
-                }
-            }
+        let found = route.as_ref();
+        let api = found.map_or_else(|(api, _)| *api, |route| route.api);
+        let entry = match self.enter(peer, &head.headers, api, found.ok()) {
+            Ok(entry) => entry,
+            Err(refused) => return (api, refused),
         };
         let route = match route {
             Ok(route) => route,
@@ -409,36 +509,5 @@ fn head_bytes(head: &Parts) -> usize {
 impl Drop for Place<'_> {
     fn drop(&mut self) {
         self.0.set(self.0.get().saturating_sub(1));
-    }
-}
-
-// === impl Underway ===
-
-impl<'w> Underway<'w> {
-    fn begin(worker: &'w Worker, pace: &'w Pace) -> Self {
-        worker.desk.metrics().request_began();
-        pace.request_began();
-        Self {
-            worker,
-            pace,
-            began: Instant::now(),
-            answered: None,
-        }
-    }
-}
-
-impl Drop for Underway<'_> {
-    fn drop(&mut self) {
-        match self.answered {
-            Some((api, code)) => {
-                let duration = self.began.elapsed();
-                self.worker
-                    .desk
-                    .metrics()
-                    .request_answered(api, code, duration);
-            }
-            None => self.worker.desk.metrics().request_left(),
-        }
-        self.pace.request_ended();
     }
 }

@@ -2,6 +2,7 @@
 
 #![allow(
     clippy::indexing_slicing,
+    clippy::string_slice,
     clippy::panic,
     clippy::unwrap_used,
     clippy::expect_used,
@@ -36,6 +37,8 @@ mod conformance;
 mod crowd;
 /// Differences between sources.
 mod diff;
+/// Requests that are answered before hyper sees them.
+mod direct;
 /// Where callers find the interfaces.
 mod discovery;
 /// Explanations against checks, and what they suggest against the reference evaluator.

@@ -186,6 +186,25 @@ fn both_listeners_speak_tls_and_both_versions_of_http() {
 }
 
 #[test]
+fn a_connection_that_stays_is_answered_whether_it_reads_at_once_or_not() {
+    let safe = Safe::new();
+    let (service, _) = serve(&safe, safe.files());
+    let mut client = safe.connect(&service.address, None);
+    let long = format!("X-Request-Id: {}", "-".repeat(6_000));
+    let asked = check("acme", CHECK).replace("Host:", &format!("{long}\r\nHost:"));
+    for _ in 0..3 {
+        assert_eq!(client.ask(&asked).status, 200);
+    }
+    for _ in 0..100 {
+        client.send(&asked);
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    for _ in 0..100 {
+        assert_eq!(client.answer().status, 200);
+    }
+}
+
+#[test]
 fn a_new_certificate_is_used_without_a_restart_and_a_broken_one_is_not() {
     let safe = Safe::new();
     let (service, root) = {
