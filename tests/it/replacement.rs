@@ -273,7 +273,7 @@ fn connections_end_after_their_next_answer_while_it_drains() {
     let answer = client.ask(check("acme", CHECK));
     assert_eq!((answer.status, answer.header("connection")), (200, "close"));
     assert!(client.is_closed());
-    let new = service.ask(check("acme", CHECK));
+    let new = service.connect().ask(check("acme", CHECK));
     assert_eq!(
         (new.status, new.header("connection")),
         (200, "close"),

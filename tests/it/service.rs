@@ -211,9 +211,12 @@ impl Service {
         Client::connect(&self.address)
     }
 
-    /// One request on a connection of its own.
-    pub(crate) fn ask(&self, request: impl AsRef<[u8]>) -> Answer {
-        self.connect().ask(request)
+    /// One request on a connection of its own, that has had another: the first of a connection is
+    /// never answered directly.
+    pub(crate) fn ask(&self, asked: impl AsRef<[u8]>) -> Answer {
+        let mut client = self.connect();
+        client.ask(request("GET", "/nothing/there", &[], ""));
+        client.ask(asked)
     }
 
     /// One check of the company `acme`.
