@@ -7,7 +7,7 @@ use hyper::body::Incoming;
 use hyper::header::HeaderMap;
 use serde::de::{MapAccess, SeqAccess};
 
-use super::authzen::{self, Asker, Explain, Said};
+use super::authzen::{self, Asker, Explain};
 use super::desk::{self, Desk};
 use super::door::{Entry, no_explanation};
 use super::evaluation::{EvaluationRequest, Parts, asks_to_explain, names_generation};
@@ -81,27 +81,33 @@ pub(super) async fn evaluations(
         Ok(read) => read,
         Err(answer) => return answer,
     };
-    if !said
-        .as_ref()
-        .is_ok_and(|body| body.len() > WORKER_BYTES_MAX)
-    {
-        let desk = worker.desk();
-        let here = desk.caught(|| answer(desk, trail.as_ref(), company, &said, Explain::Elsewhere));
-        if let Some(answer) = here {
-            return answer;
-        }
+    if let Some(answer) = at_once(worker.desk(), trail.as_ref(), company, said.as_deref()) {
+        return answer;
     }
     let company = company.map(str::to_owned);
     let may_explain = entry.may_explain;
     let question = move |desk: &Desk| {
-        let (trail, company) = (trail.as_ref(), company.as_deref());
+        let (trail, company, said) = (trail.as_ref(), company.as_deref(), said.as_deref());
         if may_explain {
-            return answer(desk, trail, company, &said, Explain::IfAsked);
+            return answer(desk, trail, company, said, Explain::IfAsked);
         }
-        let answered = answer(desk, trail, company, &said, Explain::Elsewhere);
+        let answered = answer(desk, trail, company, said, Explain::Elsewhere);
         Some(answered.unwrap_or_else(|| no_explanation(desk).into()))
     };
     worker.pool().ask(question).await
+}
+
+/// Answers a batch that has come whole. `None`: a worker has no time for it.
+pub(super) fn at_once(
+    desk: &Desk,
+    trail: Option<&Trail>,
+    company: Option<&str>,
+    said: Result<&[u8], &Refusal>,
+) -> Option<Answer> {
+    if said.is_ok_and(|body| body.len() > WORKER_BYTES_MAX) {
+        return None;
+    }
+    desk.caught(|| answer(desk, trail, company, said, Explain::Elsewhere))
 }
 
 /// The request's one look at its company's snapshot, and all that is done with it. `None`: it is
@@ -110,10 +116,10 @@ fn answer(
     desk: &Desk,
     trail: Option<&Trail>,
     company: Option<&str>,
-    said: &Said,
+    said: Result<&[u8], &Refusal>,
     explain: Explain,
 ) -> Option<Answer> {
-    let request = said.as_deref().map_err(Clone::clone);
+    let request = said.map_err(Clone::clone);
     let request = request.and_then(expect::body::<BatchRequest<'_>>);
     let asked = request.as_ref().map_err(Clone::clone);
     let asked = asked.and_then(|request| request.asked(desk.limits().batch_items_max));

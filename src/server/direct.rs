@@ -1,6 +1,6 @@
 //! Direct answers: plain requests are answered where their bytes are read, before hyper.
 //!
-//! Nearly all that is ever asked is an evaluation or a proxy's question about headers, and comes in one
+//! Nearly all that is ever asked is an evaluation, a few at once, or a proxy's question about headers, in one
 //! piece: a path in plain letters, a few headers, a body of known length, and nothing behind it. It is
 //! decided by the same code, and answered in the same bytes, as on the way through hyper, which
 //! prepares for all that HTTP can be, and so costs more than deciding.

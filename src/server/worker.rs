@@ -223,8 +223,8 @@ impl Worker {
     }
 
     /// Answers a request that has come whole, in HTTP/1.1 and at the end of `answers`. Returns whether
-    /// it did: evaluations and proxies' questions about headers are answered so, unless they are to wait
-    /// or to close their connection. Those go the way of all others.
+    /// it did: evaluations, batches and proxies' questions about headers are answered so, unless they are
+    /// to wait or to close their connection. Those go the way of all others.
     pub(super) fn answer_directly(
         &self,
         pace: &Pace,
@@ -258,7 +258,7 @@ impl Worker {
         let method = Method::from_bytes(head.method.as_bytes()).ok()?;
         let route = route(&method, head.target).ok()?;
         let is_plain = match route.api {
-            Api::Evaluation => {
+            Api::Evaluation | Api::Evaluations => {
                 head.media_type.is_some_and(authzen::is_json_type)
                     && !wait::may_name_generation(body)
             }
@@ -295,9 +295,13 @@ impl Worker {
                     let caller = entry.caller.as_deref();
                     proxy::http::answer(self, trail, peer, caller, company, &route, &parts)
                 } else {
+                    let at_once = match route.api {
+                        Api::Evaluations => batch::at_once,
+                        _ => authzen::at_once,
+                    };
                     match self.take_place() {
                         Err(too_many) => too_many,
-                        Ok(_place) => authzen::at_once(&self.desk, trail, company, Ok(body))?,
+                        Ok(_place) => at_once(&self.desk, trail, company, Ok(body))?,
                     }
                 }
             }

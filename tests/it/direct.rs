@@ -180,6 +180,19 @@ fn requests() -> Vec<Vec<u8>> {
     ] {
         requests.push(request("POST", path, &[JSON], CHECK).into());
     }
+    for body in ["{}", "[]", r#"{"evaluations":[]}"#] {
+        requests.push(post("acme", "/access/v1/evaluations", body).into());
+    }
+    for options in ["explain\":true", "min_generation\":1", "nothing\":1"] {
+        let items = r#"{"resource":{"type":"call","id":"c1"}},{"resource":{"type":"call"}}"#;
+        let context = format!(r#","context":{{"callgate":{{"{options}}}}}"#);
+        let body = CHECK.replacen(
+            "{\"sub",
+            &format!(r#"{{"evaluations":[{items}]{context},"sub"#),
+            1,
+        );
+        requests.push(post("acme", "/access/v1/evaluations", &body).into());
+    }
     for method in ["GET", "PUT", "OPTIONS", "post", "POSTS"] {
         requests.push(request(method, PATH, &[JSON], CHECK).into());
     }
