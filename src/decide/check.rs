@@ -330,10 +330,11 @@ impl<'s, 'a, W: Watch> Asked<'s, 'a, W> {
     fn link(&self, row: &PermissionRow, resource: &Resource<'_>) -> Option<Reason<'s>> {
         for &permission in self.names.list(row.via) {
             let linked = self.names.permission(permission)?;
-            let kind = self.names.text(self.names.kind(linked.kind)?.name);
+            let name = self.names.kind(linked.kind)?.name;
+            let kind = self.names.text(name);
             self.roles.watch.note(Note::Link { permission });
             let allows = |link: View<'_>| self.linked(permission, linked, link);
-            let allowed = match resource.property(kind) {
+            let allowed = match resource.property(name) {
                 None => false,
                 Some(View::List(links)) => links.any(allows),
                 Some(link) => allows(link),

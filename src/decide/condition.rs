@@ -240,19 +240,20 @@ impl<'a, W: Watch> Scene<'a, W> {
     }
 
     fn property(&self, path: &PathRow) -> Option<View<'a>> {
-        let (first, rest) = self.snapshot.list(path.segments).split_first()?;
-        let name = self.snapshot.text(*first);
+        let snapshot = self.snapshot;
+        let (&name, rest) = snapshot.list(path.segments).split_first()?;
+        let sent = |properties| Members::Sent(properties).named(snapshot, name);
         let top = match (path.root, self.resource) {
-            (ROOT_SUBJECT, _) => Members::at(self.snapshot, self.user.properties)
-                .get(name)
-                .or_else(|| Members::Sent(self.query.subject.properties).get(name)),
+            (ROOT_SUBJECT, _) => Members::at(snapshot, self.user.properties)
+                .named(snapshot, name)
+                .or_else(|| sent(self.query.subject.properties)),
             (ROOT_RESOURCE, Sight::Of(resource)) => resource.property(name),
-            (ROOT_ACTION, _) => Members::Sent(self.query.action.properties).get(name),
-            (ROOT_CONTEXT, _) => Members::Sent(self.query.context).get(name),
+            (ROOT_ACTION, _) => sent(self.query.action.properties),
+            (ROOT_CONTEXT, _) => sent(self.query.context),
             _ => None,
         }?;
         rest.iter().try_fold(top, |value, &segment| match value {
-            View::Object(members) => members.get(self.snapshot.text(segment)),
+            View::Object(members) => members.named(snapshot, segment),
             _ => None,
         })
     }

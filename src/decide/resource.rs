@@ -163,18 +163,21 @@ impl<'a> Resource<'a> {
         }
     }
 
-    /// A property by its top-level name: what is stored comes first, and names of facts are none.
-    pub(super) fn property(&self, name: &str) -> Option<View<'a>> {
-        let maybe = outline(name) & self.names.facts() != 0;
-        if maybe && names_a_fact(self.snapshot, self.kind, name) {
+    /// A property by its top-level name, as it stands in the snapshot: what is stored comes first,
+    /// and names of facts are none.
+    pub(super) fn property(&self, name: u32) -> Option<View<'a>> {
+        let text = self.snapshot.text(name);
+        let maybe = outline(text) & self.names.facts() != 0;
+        if maybe && names_a_fact(self.snapshot, self.kind, text) {
             return None;
         }
         let stored = match self.what {
-            What::Object(row) => Members::at(self.snapshot, row.properties).get(name),
-            What::User(_, row) => Members::at(self.snapshot, row.properties).get(name),
-            What::Open | What::Project(_) | What::Role(_) => None,
+            What::Object(row) => Members::at(self.snapshot, row.properties),
+            What::User(_, row) => Members::at(self.snapshot, row.properties),
+            What::Open | What::Project(_) | What::Role(_) => Members::Nothing,
         };
-        stored.or_else(|| self.told.get(name))
+        let stored = stored.named(self.snapshot, name);
+        stored.or_else(|| self.told.get(text))
     }
 
     /// The owner, a user.

@@ -4,7 +4,7 @@ use super::condition::{Scene, Sight, Truth};
 use super::resource::Resource;
 use super::shift::on_shift;
 use super::watch::{KeptBack, Note, Watch};
-use crate::model::{Query, ScopeSet};
+use crate::model::{Query, Scope, ScopeSet};
 use crate::snapshot::Snapshot;
 use crate::snapshot::tables::{
     CELL_CONDITIONAL, CELL_DENY, LimitedRow, NONE, UserRow, permission_bit,
@@ -84,27 +84,36 @@ impl<'a, W: Watch> Roles<'a, W> {
         }
     }
 
-    /// What the one cell of the roles held for good says by itself, as it mostly does: no role is
-    /// tested, none that is in force only at times has anything for this permission, and no condition
-    /// is to be looked at. Who listens is told role by role instead.
+    /// What the one cell of the roles held for good says by itself, as it mostly does: a deny, or a
+    /// grant that reaches everything; or else no role is tested, none that is in force only at times
+    /// has anything for this permission, and no condition is to be looked at. Who listens is told
+    /// role by role instead.
     #[inline]
     pub(super) fn plain(&self, permission: u32) -> Plain {
-        let bit = permission_bit(permission);
-        if W::LISTENS || self.tested != NONE || self.user.limited_bits & bit != 0 {
+        if W::LISTENS {
             return Plain {
                 deny: None,
                 grant: None,
             };
         }
+        let limited = self.user.limited_bits & permission_bit(permission) != 0;
+        let others = limited || self.tested != NONE;
         let cell = self.snapshot.role_set_cell(self.role_set, permission);
         let conditional = cell & CELL_CONDITIONAL != 0;
-        let set = || self.snapshot.tables.role_sets.get(self.role_set as usize);
-        let may_deny = || set().is_none_or(|set| set.denies_bits & bit != 0);
+        let granted = ScopeSet::from_bits(cell);
         let denies = cell & CELL_DENY != 0;
+        let told = denies || !others && (!conditional || !self.may_deny(permission));
+        let granted_told = granted.contains(Scope::Any) || !others && !conditional;
         Plain {
-            deny: (denies || !conditional || !may_deny()).then_some(denies),
-            grant: (!conditional).then_some(ScopeSet::from_bits(cell)),
+            deny: told.then_some(denies),
+            grant: granted_told.then_some(granted),
         }
+    }
+
+    /// Whether some role held for good may deny the permission under a condition.
+    fn may_deny(&self, permission: u32) -> bool {
+        let set = self.snapshot.tables.role_sets.get(self.role_set as usize);
+        set.is_none_or(|set| set.denies_bits & permission_bit(permission) != 0)
     }
 
     /// Whether a role in force denies the permission, of which `plain` is what is known.
@@ -142,22 +151,34 @@ impl<'a, W: Watch> Roles<'a, W> {
     #[inline(never)]
     fn all_grant(&self, permission: u32, about: About<'a>) -> ScopeSet {
         let mut granted = ScopeSet::EMPTY;
+        // Roles mostly have one condition in common: what it came to is found once.
+        let mut last = None;
+        let mut holds = |condition| match last {
+            Some((same, came_to)) if same == condition && !W::LISTENS => came_to,
+            _ => {
+                let came_to = self.condition(condition, about, Effect::Grant) == Truth::True;
+                last = Some((condition, came_to));
+                came_to
+            }
+        };
         self.any(permission, about, Effect::Grant, |cell, role| {
             granted = granted.union(ScopeSet::from_bits(cell));
             if cell & CELL_CONDITIONAL != 0 {
                 for (scopes, condition) in self.conditional(role, permission) {
                     let adds = scopes.union(granted) != granted;
-                    if adds && self.condition(condition, about, Effect::Grant) == Truth::True {
+                    if adds && holds(condition) {
                         granted = granted.union(scopes);
                     }
                 }
             }
-            false
+            // There is nothing that `any` does not reach.
+            granted.contains(Scope::Any) && !W::LISTENS
         });
         granted
     }
 
     /// Whether the user may do this everywhere: no deny, and a grant, of roles in force everywhere.
+    #[inline]
     pub(super) fn everywhere(&self, permission: u32) -> bool {
         let plain = self.plain(permission);
         !self.deny(plain, permission, About::Everywhere)
@@ -173,7 +194,8 @@ impl<'a, W: Watch> Roles<'a, W> {
         effect: Effect,
         mut test: impl FnMut(u8, u32) -> bool,
     ) -> bool {
-        self.lines(permission, |cell, role, limited| {
+        let effect_told = (!W::LISTENS).then_some(effect);
+        self.lines_of(permission, effect_told, |cell, role, limited| {
             let kept = limited.and_then(|limited| self.kept_back(limited, about, effect));
             self.watch.note(Note::Role {
                 permission,
@@ -190,11 +212,27 @@ impl<'a, W: Watch> Roles<'a, W> {
     pub(super) fn lines(
         &self,
         permission: u32,
+        test: impl FnMut(u8, u32, Option<&LimitedRow>) -> bool,
+    ) -> bool {
+        self.lines_of(permission, None, test)
+    }
+
+    /// As [`Roles::lines`], without roles that have nothing of the effect, if one is told.
+    fn lines_of(
+        &self,
+        permission: u32,
+        effect: Option<Effect>,
         mut test: impl FnMut(u8, u32, Option<&LimitedRow>) -> bool,
     ) -> bool {
+        let telling = match effect {
+            None => u8::MAX,
+            Some(Effect::Grant) => !CELL_DENY,
+            Some(Effect::Deny) => CELL_DENY | CELL_CONDITIONAL,
+        };
+        let tells = |cell: u8| cell & telling != 0;
         let united = self.snapshot.role_set_cell(self.role_set, permission);
         if united & CELL_CONDITIONAL == 0 {
-            if united != 0 && test(united, NONE, None) {
+            if tells(united) && test(united, NONE, None) {
                 return true;
             }
         } else if let Some(set) = self.snapshot.tables.role_sets.get(self.role_set as usize) {
@@ -202,16 +240,18 @@ impl<'a, W: Watch> Roles<'a, W> {
             if test(united & !CELL_CONDITIONAL, NONE, None) {
                 return true;
             }
-            for &role in self.snapshot.list(set.roles) {
-                let cell = self.snapshot.role_cell(role, permission);
-                if cell & CELL_CONDITIONAL != 0 && test(cell, role, None) {
-                    return true;
+            if effect != Some(Effect::Deny) || self.may_deny(permission) {
+                for &role in self.snapshot.list(set.roles) {
+                    let cell = self.snapshot.role_cell(role, permission);
+                    if cell & CELL_CONDITIONAL != 0 && test(cell, role, None) {
+                        return true;
+                    }
                 }
             }
         }
         if self.tested != NONE {
             let cell = self.snapshot.role_cell(self.tested, permission);
-            if cell != 0 && test(cell, self.tested, None) {
+            if tells(cell) && test(cell, self.tested, None) {
                 return true;
             }
         }
@@ -220,7 +260,7 @@ impl<'a, W: Watch> Roles<'a, W> {
                 return false;
             };
             let cell = self.snapshot.role_cell(limited.role, permission);
-            cell != 0 && test(cell, limited.role, Some(limited))
+            tells(cell) && test(cell, limited.role, Some(limited))
         })
     }
 
@@ -272,15 +312,8 @@ impl<'a, W: Watch> Roles<'a, W> {
         role: u32,
         permission: u32,
     ) -> impl Iterator<Item = (ScopeSet, u32)> + use<'a, W> {
-        let rows = self.snapshot.role(role).map_or(&[][..], |role| {
-            role.conditional.of(&self.snapshot.tables.conditional)
-        });
-        let start = rows.partition_point(|row| row.permission < permission);
-        let of_permission = rows
-            .iter()
-            .skip(start)
-            .take_while(move |row| row.permission == permission);
-        of_permission.map(|row| (ScopeSet::from_bits(row.scopes as u8), row.condition))
+        let rows = self.snapshot.conditional(role, permission).iter();
+        rows.map(|row| (ScopeSet::from_bits(row.scopes as u8), row.condition))
     }
 
     fn condition(&self, condition: u32, about: About<'a>, effect: Effect) -> Truth {

@@ -159,6 +159,20 @@ impl<'a> Members<'a> {
         }
     }
 
+    /// As [`Members::get`], by a name that stands in the snapshot: there each name stands once, so
+    /// that stored members are told by where it stands.
+    #[inline]
+    pub(super) fn named(self, snapshot: &Snapshot, name: u32) -> Option<View<'a>> {
+        match self {
+            Self::Stored(of, rows) if rows.len() <= SCANNED_MAX => {
+                let row = rows.iter().find(|row| row.name == name)?;
+                View::stored(of, *of.tables.nodes.get(row.node as usize)?)
+            }
+            Self::Nothing => None,
+            Self::Sent(_) | Self::Stored(..) => self.get(snapshot.text(name)),
+        }
+    }
+
     /// Calls `each` with the members that are values.
     pub(super) fn for_each(self, each: &mut dyn FnMut(&'a str, View<'a>)) {
         match self {

@@ -39,7 +39,10 @@ pub(crate) use shortcuts::{Shortcuts, Told};
 pub(crate) use strings::StrId;
 use suppose::Supposed;
 pub(crate) use suppose::{Change, Supposition};
-use tables::{DepartmentRow, MetaRow, ObjectRow, PermissionRow, RoleRow, Tables, TypeRow, UserRow};
+use tables::{
+    ConditionalRow, DepartmentRow, MetaRow, ObjectRow, PermissionRow, RoleRow, Tables, TypeRow,
+    UserRow,
+};
 
 /// All that is needed to decide for one company.
 pub struct Snapshot {
@@ -255,6 +258,13 @@ impl Snapshot {
     #[inline]
     pub(crate) fn role_set_cell(&self, role_set: u32, permission: u32) -> u8 {
         self.cell(&self.tables.role_set_cells, role_set, permission)
+    }
+
+    /// What a role grants or denies under conditions, of a permission.
+    #[inline]
+    pub(crate) fn conditional(&self, role: u32, permission: u32) -> &[ConditionalRow] {
+        let at = role as usize * self.meta.permissions as usize + permission as usize;
+        self.shortcuts.conditional(at).of(&self.tables.conditional)
     }
 
     #[inline]

@@ -1,18 +1,20 @@
 //! What a decision looks at first, put together once when a snapshot is made or read.
 
-use super::names::Key;
 use super::pairs::Pairs;
-use super::tables::{Tables, TypeRow};
+use super::tables::{Span, Tables, TypeRow};
 use super::{StrId, lists, strings};
-use crate::model::outline;
+use crate::model::{outline, same};
 
 /// See the module.
 pub(crate) struct Shortcuts {
-    /// The types that mean a user: short ones by their keys, longer ones by their names.
-    subject_types: Box<[(Option<Key>, Box<str>)]>,
+    /// The types that mean a user.
+    subject_types: Box<[Box<str>]>,
     permissions: Pairs,
     /// By type.
     told: Box<[Told]>,
+    /// Stretches of `conditional`, by role and permission; none at all where nothing has a
+    /// condition.
+    conditional: Box<[Span]>,
 }
 
 /// The outlines of the names under which a request about a type tells its facts: a request none of
@@ -54,20 +56,24 @@ impl Shortcuts {
         let subject_types = tables.meta.first().map(|meta| list(meta.subject_types));
         let subject_types = subject_types.unwrap_or_default().iter();
         Self {
-            subject_types: subject_types
-                .map(|id| (Key::short(text(id)), text(id).into()))
-                .collect(),
+            subject_types: subject_types.map(|id| text(id).into()).collect(),
             permissions: Pairs::new(permissions),
             told: tables.types.iter().map(told).collect(),
+            conditional: conditional(tables),
         }
+    }
+
+    /// What has a condition, by the number of the cell.
+    #[inline]
+    pub(super) fn conditional(&self, cell: usize) -> Span {
+        self.conditional.get(cell).copied().unwrap_or_default()
     }
 
     /// Whether a subject of this type is a user.
     #[inline]
     pub(crate) fn means_user(&self, kind: &str) -> bool {
-        let key = Key::short(kind);
         let mut types = self.subject_types.iter();
-        types.any(|(of, text)| *of == key && (key.is_some() || **text == *kind))
+        types.any(|of| same(of.as_bytes(), kind.as_bytes()))
     }
 
     /// The permission of these names, where both are short and there is one.
@@ -88,6 +94,35 @@ impl Shortcuts {
         };
         self.told.get(kind as usize).unwrap_or(&NOTHING)
     }
+}
+
+/// The stretch of each cell: the rows of a role lie sorted by permission.
+fn conditional(tables: &Tables) -> Box<[Span]> {
+    if tables.conditional.is_empty() {
+        return Box::default();
+    }
+    let width = tables.permissions.len();
+    let mut cells = vec![Span::default(); tables.role_cells.len()];
+    for (role, cells) in tables
+        .roles
+        .iter()
+        .zip(cells.chunks_exact_mut(width.max(1)))
+    {
+        let rows = role.conditional.of(&tables.conditional).iter();
+        for (row, at) in rows.zip(role.conditional.start..) {
+            match cells.get_mut(row.permission as usize) {
+                Some(cell) if cell.length == 0 => {
+                    *cell = Span {
+                        start: at,
+                        length: 1,
+                    }
+                }
+                Some(cell) => cell.length += 1,
+                None => {}
+            }
+        }
+    }
+    cells.into()
 }
 
 // === impl Told ===

@@ -10,7 +10,7 @@ use super::origins::{Assigned, Giver, ROLE_ON_SHIFT, SAID_DENY, SAID_NONE, SaidR
 use super::tables::{
     CELL_DENY, ConditionalRow, LimitedRow, MembersRow, NONE, ObjectRow, Span, UserRow, some,
 };
-use super::{Kind, Snapshot};
+use super::{Kind, Shortcuts, Snapshot};
 use crate::model::{ProjectId, Scope, Timestamp};
 
 /// A change to a policy.
@@ -395,6 +395,7 @@ fn remove_deny(snapshot: &mut Snapshot, base: &Snapshot, at: DenyPlace, changes:
     }
     snapshot.tables.roles = roles.into();
     snapshot.tables.conditional = rows.into();
+    snapshot.shortcuts = Arc::new(Shortcuts::new(&snapshot.heap, &snapshot.tables));
 }
 
 fn upwards(base: &Snapshot, department: u32) -> Vec<u32> {
