@@ -148,6 +148,7 @@ enum Links {
 
 impl<'s, 'a, W: Watch> Asked<'s, 'a, W> {
     /// Step 10.
+    #[cold]
     fn test_role(&self, role: &str, permission: u32) -> Reason<'s> {
         let may_test = some(self.names.meta().tests_roles);
         let tests = may_test.is_some_and(|may_test| self.roles.everywhere(may_test));
@@ -176,6 +177,7 @@ impl<'s, 'a, W: Watch> Asked<'s, 'a, W> {
     }
 
     /// Steps 3 to 9.
+    #[inline(never)]
     fn answer(&self, permission: u32) -> Reason<'s> {
         let Some(row) = self.names.permission(permission) else {
             return Reason::UnknownAction;
@@ -192,6 +194,7 @@ impl<'s, 'a, W: Watch> Asked<'s, 'a, W> {
     }
 
     /// Steps 5 to 9.
+    #[inline(always)] // into `answer`, of which it is nearly all; so is `admit`
     fn permit(
         &self,
         permission: u32,
@@ -210,12 +213,16 @@ impl<'s, 'a, W: Watch> Asked<'s, 'a, W> {
                 row.is_some_and(|row| self.admit(permission, row, resource, links).allows())
             })
         };
+        if row.requires.length == 0 {
+            return allowed;
+        }
         self.required(row, admits)
             .map_or(allowed, |action| Reason::Requires { action })
     }
 
     /// Step 9: the first action required that is not allowed. An action is allowed exactly if it
     /// and all that it requires in turn pass steps 5 to 8, so each of these is asked once.
+    #[inline(never)]
     fn required(
         &self,
         row: &PermissionRow,
@@ -232,6 +239,7 @@ impl<'s, 'a, W: Watch> Asked<'s, 'a, W> {
     }
 
     /// Steps 5 to 8.
+    #[inline(always)]
     fn admit(
         &self,
         permission: u32,
@@ -262,8 +270,8 @@ impl<'s, 'a, W: Watch> Asked<'s, 'a, W> {
             return Reason::Granted;
         }
         let linked = match links {
-            Links::Follow => self.link(row, resource),
-            Links::Ignore => None,
+            Links::Follow if !self.names.list(row.via).is_empty() => self.link(row, resource),
+            Links::Follow | Links::Ignore => None,
         };
         linked.unwrap_or(if granted.is_empty() {
             Reason::NoGrant
@@ -273,6 +281,7 @@ impl<'s, 'a, W: Watch> Asked<'s, 'a, W> {
     }
 
     /// Step 6.
+    #[inline(always)]
     fn walled_off(&self, resource: &Resource<'_>) -> bool {
         let meta = self.names.meta();
         if meta.enhanced == 0 || resource.kind.walled == 0 {
@@ -295,9 +304,17 @@ impl<'s, 'a, W: Watch> Asked<'s, 'a, W> {
 
     /// Step 7: the first scope granted that reaches the resource.
     fn reached(&self, granted: ScopeSet, resource: &Resource<'_>) -> Option<Scope> {
-        if granted.contains(Scope::Any) {
-            return Some(Scope::Any);
+        if granted.is_empty() {
+            None
+        } else if granted.contains(Scope::Any) {
+            Some(Scope::Any)
+        } else {
+            self.reached_narrowly(granted, resource)
         }
+    }
+
+    #[inline(never)]
+    fn reached_narrowly(&self, granted: ScopeSet, resource: &Resource<'_>) -> Option<Scope> {
         granted.iter().find(|&scope| self.reaches(scope, resource))
     }
 
@@ -327,6 +344,7 @@ impl<'s, 'a, W: Watch> Asked<'s, 'a, W> {
     }
 
     /// Step 8: the linked permission that stands in.
+    #[inline(never)]
     fn link(&self, row: &PermissionRow, resource: &Resource<'_>) -> Option<Reason<'s>> {
         for &permission in self.names.list(row.via) {
             let linked = self.names.permission(permission)?;
@@ -373,6 +391,7 @@ impl<'s, 'a, W: Watch> Asked<'s, 'a, W> {
     }
 
     /// May the section be entered at all?
+    #[inline(never)]
     fn section(&self, permission: u32, row: &PermissionRow) -> Reason<'s> {
         let allowed = self.section_alone(permission);
         if !allowed.allows() {

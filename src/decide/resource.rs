@@ -22,7 +22,7 @@ pub(super) struct Resource<'a> {
     pub(super) what: What<'a>,
     /// What the request tells of it (or, of a linked one, the link).
     told: Members<'a>,
-    /// The outlines of the names in it, and those of the names of facts.
+    /// The outlines of the names in it, or more, and those of the names of facts.
     outlines: u64,
     names: &'a Told,
     /// The owner, once it was asked for: several scopes and facts look at it.
@@ -137,7 +137,12 @@ impl<'a> Resource<'a> {
         what: What<'a>,
         told: Members<'a>,
     ) -> Self {
-        let (outlines, names) = (told.outlines(), snapshot.shortcuts().told(kind_id));
+        let names = snapshot.shortcuts().told(kind_id);
+        let outlines = match what {
+            What::Open => told.outlines(),
+            // Little is asked of the request.
+            _ => u64::MAX,
+        };
         let parents = match what {
             What::Open if outlines & names.parents != 0 => Parents::named(snapshot, kind, told),
             _ => Parents::None,
@@ -233,6 +238,7 @@ impl<'a> Resource<'a> {
     }
 
     /// The projects.
+    #[inline(always)]
     pub(super) fn projects(&self) -> Many<'a> {
         let listed = |list: u32| Many::Listed(self.snapshot.list(list));
         match self.what {
@@ -312,14 +318,20 @@ impl<'a> Resource<'a> {
     }
 
     /// Whether the request gives something under one of these names.
+    #[inline(always)]
     fn tells(&self, outlines: u64, names: u32) -> bool {
+        self.outlines & outlines != 0 && self.tells_one_of(names)
+    }
+
+    #[inline(never)]
+    fn tells_one_of(&self, names: u32) -> bool {
         let told = |&name: &u32| {
             self.told
                 .get(self.snapshot.text(name))
                 .and_then(given)
                 .is_some()
         };
-        self.outlines & outlines != 0 && self.snapshot.list(names).iter().any(told)
+        self.snapshot.list(names).iter().any(told)
     }
 
     /// Whether `test` holds for some member of the fact.
@@ -425,13 +437,16 @@ pub(super) fn upwards(snapshot: &Snapshot, department: u32) -> impl Iterator<Ite
 }
 
 /// Whether two sorted lists share a member.
-pub(super) fn intersect(mut a: &[u32], mut b: &[u32]) -> bool {
-    while let ([first_a, rest_a @ ..], [first_b, rest_b @ ..]) = (a, b) {
-        match first_a.cmp(first_b) {
-            std::cmp::Ordering::Equal => return true,
-            std::cmp::Ordering::Less => a = rest_a,
-            std::cmp::Ordering::Greater => b = rest_b,
+#[inline]
+pub(super) fn intersect(a: &[u32], b: &[u32]) -> bool {
+    let (mut of_a, mut of_b) = (0, 0);
+    while let (Some(x), Some(y)) = (a.get(of_a), b.get(of_b)) {
+        if x == y {
+            return true;
         }
+        // Which of them is less is not foreseen: both step without a branch.
+        of_a += usize::from(x < y);
+        of_b += usize::from(y < x);
     }
     false
 }

@@ -140,7 +140,22 @@ fn folded(a: u64, b: u64) -> u64 {
 /// The number of this name, if it is one of this kind.
 #[inline]
 pub(crate) fn find(slots: &[Slot], heap: &str, kind: Kind, name: &str) -> Option<u32> {
-    let key = Key::new(name);
+    if name.len() > SHORT_MAX {
+        return find_long(slots, heap, kind, name);
+    }
+    search(slots, kind, Key::new(name), |_| true)
+}
+
+/// As [`find`]; the text itself is looked at, too.
+#[inline(never)]
+fn find_long(slots: &[Slot], heap: &str, kind: Kind, name: &str) -> Option<u32> {
+    let is = |slot: &Slot| strings::is(heap, StrId(slot.name), name);
+    search(slots, kind, Key::new(name), is)
+}
+
+/// The number in the first slot of this kind and key for which `is` holds.
+#[inline(always)]
+fn search(slots: &[Slot], kind: Kind, key: Key, is: impl Fn(&Slot) -> bool) -> Option<u32> {
     let mut at = key.place(kind, slots.len());
     // A table always has an empty slot; the bound holds should a file say otherwise.
     for _ in 0..slots.len() {
@@ -149,7 +164,7 @@ pub(crate) fn find(slots: &[Slot], heap: &str, kind: Kind, name: &str) -> Option
         let [c, d] = slot.words;
         let of = (slot.length ^ key.length) | (slot.kind ^ kind.0);
         if (a ^ c) | (b ^ d) | u64::from(of) == 0 {
-            if key.length as usize <= SHORT_MAX || strings::is(heap, StrId(slot.name), name) {
+            if is(slot) {
                 return Some(slot.value);
             }
         } else if slot.kind == Kind::NOTHING {
