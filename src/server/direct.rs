@@ -40,7 +40,7 @@ pub(super) struct Direct {
 enum Held {
     /// Requests that are answered: the next byte begins another.
     Nothing,
-    /// The beginning of a head, in so many pieces.
+    /// The beginning of a head, or of the connection, in so many pieces.
     Beginning(Vec<u8>, u8),
     /// A request of which so many bytes are still to come, and how far its answer has.
     Request(usize, Answering),
@@ -63,7 +63,9 @@ impl Direct {
         Self {
             worker,
             peer,
-            held: Held::Nothing,
+            // The first bytes are hyper's: by them it finds out which version of HTTP this is, and it
+            // would take later ones for the first if these were kept from it.
+            held: Held::Beginning(Vec::new(), 0),
             answers: Vec::new(),
             sent: 0,
         }

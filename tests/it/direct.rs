@@ -83,6 +83,7 @@ impl Wire {
                 Ok(0) => return None,
                 Ok(read) => self.read.extend_from_slice(&space[..read]),
                 Err(error) if error.kind() == ErrorKind::ConnectionReset => return None,
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
                 Err(error) => panic!("{error}"),
             }
         }
@@ -584,6 +585,23 @@ fn answers_that_nobody_reads_wait() {
         assert!(answer.contains(&line), "{number}: {answer}");
     }
     assert_eq!(service.metric("callgate_requests_in_flight"), 0);
+}
+
+/// The shortest request of all is as long as what clients of HTTP/2 begin with. It is the first thing
+/// said on its connection all the same, and what comes behind it is no second beginning: what is kept
+/// of a connection's pace would be of the wrong protocol.
+#[test]
+fn a_connection_begins_once() {
+    let service = Start::new().serve();
+    let mut wire = Wire::cold(&service);
+    let shortest = b"G /proxy/auth HTTP/1.1\n\n";
+    let preface = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+    assert_eq!(shortest.len(), preface.len());
+    wire.send(shortest);
+    assert!(wire.answer().unwrap().starts_with("HTTP/1.1 403"));
+    wire.send([&preface[..], b"\0\0\0\x04\0\0\0\0\0"].concat());
+    assert_eq!(wire.answer(), None, "it goes on in HTTP/2");
+    assert_eq!(wire.read, b"");
 }
 
 #[test]
