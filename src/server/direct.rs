@@ -26,6 +26,9 @@ use crate::access::Peer;
 /// always comes in two: hyper looks at the first bytes for a client of HTTP/2.
 const PIECES: u8 = 4;
 
+/// Room for answers that a connection keeps from one to the next (bytes): most are shorter.
+const ROOM_KEPT: usize = 4 << 10;
+
 /// What answers directly on one connection.
 pub(super) struct Direct {
     worker: Rc<Worker>,
@@ -123,6 +126,7 @@ impl Direct {
     /// All of it has.
     pub(super) fn all_sent(&mut self) {
         self.answers.clear();
+        self.answers.shrink_to(ROOM_KEPT);
         self.sent = 0;
     }
 
