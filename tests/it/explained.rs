@@ -17,11 +17,19 @@ const ROLES: &str = "roles:
   - { role: quiet, grants: { \"*\": any, call: { view: any, listen: none } } }
   - { role: dealer, grants: { deal: { view: any } } }
 ";
+const OWN_ROLES: &str = "roles:
+  - role: held
+    grants: { \"*\": any }
+    deny:
+      - { permission: call.view, when: { resource.deal: none } }
+      - { permission: call.listen, when: { resource.deal: none } }
+";
 const COMPANY: &str = "company: small\npack: small\nsecurity: enhanced\n";
 const USERS: &str = "users:
   - { user: ada, roles: [boss] }
   - { user: bo, roles: [quiet] }
   - { user: di, roles: [dealer] }
+  - { user: ed, roles: [held] }
   - { user: cy, roles: [{ role: quiet, until: 2000-01-01 }] }
 ";
 
@@ -30,10 +38,11 @@ fn explain(user: &str, action: &str, test_role: Option<&str>) -> Explanation {
         ("packs/small/catalogue.yaml", CATALOGUE),
         ("packs/small/roles.yaml", ROLES),
         ("companies/small/company.yaml", COMPANY),
+        ("companies/small/roles.yaml", OWN_ROLES),
         ("companies/small/users.yaml", USERS),
         (
             "companies/small/projects.yaml",
-            "projects: [{ project: far, members: { users: [cy, di] } }]\n",
+            "projects: [{ project: far, members: { users: [cy, di, ed] } }]\n",
         ),
     ];
     let files = Files::new(files.map(|(path, text)| (path, text.as_bytes())));
@@ -104,4 +113,15 @@ fn a_role_in_force_whose_line_is_none_is_told_as_such_a_tested_one_too() {
 fn a_link_to_nothing_is_told_in_a_sentence() {
     let text = explain("di", "read", None).to_string();
     assert!(text.contains("linked: none is not registered\n"), "{text}");
+}
+
+/// The other deny stands where this one stood.
+#[test]
+fn one_of_two_denies_under_a_condition_can_be_taken_out() {
+    for action in ["view", "listen"] {
+        let explained = explain("ed", action, None);
+        assert_eq!(explained.reason.to_string(), "denied_by_role", "{action}");
+        let mut changes = explained.suggestions.iter().flat_map(|one| &one.changes);
+        assert!(changes.any(|one| one.change == "remove_deny"), "{action}");
+    }
 }
