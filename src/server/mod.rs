@@ -13,6 +13,7 @@
 mod acceptor;
 mod admin;
 mod authzen;
+mod away;
 mod batch;
 mod bodies;
 mod body;

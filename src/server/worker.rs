@@ -35,7 +35,9 @@ use super::stream::Detached;
 use super::trail::{Trail, trace_parent};
 use super::turns::Turns;
 use super::underway::Underway;
-use super::{Shared, Stage, authzen, batch, body, discovery, door, filter, proxy, search, wait};
+use super::{
+    Shared, Stage, authzen, away, batch, body, discovery, door, filter, proxy, search, wait,
+};
 use crate::access::{Access, Peer, TlsFor};
 use crate::telemetry::{Api, Begun, Code, Limit, ProxyRefused, Tracer};
 
@@ -84,9 +86,11 @@ pub(super) fn start(
     let (connections, incoming) = mpsc::channel(HANDOVER);
     let thread = std::thread::Builder::new().name(format!("callgate-{number}"));
     thread.spawn(move || {
-        let runtime = Builder::new_current_thread()
-            .enable_all()
-            .build_local(LocalOptions::default());
+        let mut runtime = Builder::new_current_thread();
+        if let Some(shard) = shared.metrics.shards().get(number) {
+            away::watch(&mut runtime, Arc::clone(shard));
+        }
+        let runtime = runtime.enable_all().build_local(LocalOptions::default());
         match runtime {
             Ok(runtime) => {
                 runtime.block_on(Worker::new(number, shared, pool).run(incoming, stopping));

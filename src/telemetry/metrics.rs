@@ -13,7 +13,7 @@ use super::family::{counter, gauge, histogram};
 use super::identity::IdentityMetrics;
 use super::labels::{Api, CallerRefused, Code, CredentialFile, Handshake, Limit};
 use super::proxies::{ProxyMetrics, ProxyRefused};
-use super::shard::{DECISION_BUCKETS, Histogram, REQUEST_BUCKETS, Shard};
+use super::shard::{AWAY_BUCKETS, DECISION_BUCKETS, Histogram, REQUEST_BUCKETS, Shard};
 use crate::model::{Decision, Reason};
 
 /// Bounds of the buckets for a load of a snapshot, in nanoseconds: 1 ms to a minute.
@@ -206,6 +206,7 @@ impl Metrics {
         families.extend(self.requests());
         families.extend(self.connections());
         families.extend(self.pool());
+        families.push(self.workers());
         families.push(self.limits());
         families.extend(self.loads());
         families.extend(self.callers.families());
@@ -301,6 +302,16 @@ impl Metrics {
                 [(vec![], self.sum(Shard::panics))],
             ),
         ]
+    }
+
+    fn workers(&self) -> proto::MetricFamily {
+        let workers = self.shards.iter().map(|shard| shard.times_away());
+        histogram(
+            "callgate_worker_away_seconds",
+            "Time for which a worker is away from its poll loop, by its own clock.",
+            &AWAY_BUCKETS,
+            [(vec![], Histogram::sum(workers))],
+        )
     }
 
     fn pool(&self) -> [proto::MetricFamily; 2] {
@@ -403,6 +414,7 @@ mod tests {
             r#"callgate_request_duration_seconds_bucket{api="evaluation",le="0.000005"} 0"#,
             r#"callgate_decision_duration_seconds_bucket{le="0.0000001"} 0"#,
             "callgate_requests_in_flight 0",
+            r#"callgate_worker_away_seconds_bucket{le="0.0001"} 0"#,
         ] {
             assert!(text.lines().any(|is| is == line), "no `{line}` in:\n{text}");
         }

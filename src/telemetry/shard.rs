@@ -47,6 +47,18 @@ pub(super) const REQUEST_BUCKETS: [u64; 14] = [
     1_000_000_000,
 ];
 
+/// Bounds of the buckets for a worker's time away from its poll loop, in nanoseconds.
+pub(super) const AWAY_BUCKETS: [u64; 8] = [
+    100_000,
+    250_000,
+    500_000,
+    1_000_000,
+    2_500_000,
+    10_000_000,
+    100_000_000,
+    1_000_000_000,
+];
+
 /// How many decisions pass for one whose time is taken: two readings of the clock cost as much
 /// as the decision.
 const DECISIONS_PER_SAMPLE: u64 = 64;
@@ -65,6 +77,7 @@ pub struct Shard {
     request_duration: [Histogram<{ REQUEST_BUCKETS.len() }>; APIS],
     decisions: [[Count; REASONS]; APIS],
     decision_duration: Histogram<{ DECISION_BUCKETS.len() }>,
+    away: Histogram<{ AWAY_BUCKETS.len() }>,
     in_flight: Count,
     panics: Count,
     decided: Count,
@@ -128,6 +141,11 @@ impl Shard {
         self.decision_duration.observe(&DECISION_BUCKETS, duration);
     }
 
+    /// The worker looks for what came, after so long.
+    pub fn away(&self, duration: Duration) {
+        self.away.observe(&AWAY_BUCKETS, duration);
+    }
+
     /// A request met a bug.
     pub fn panicked(&self) {
         self.panics.add(1);
@@ -149,6 +167,10 @@ impl Shard {
 
     pub(super) fn decision_duration(&self) -> &Histogram<{ DECISION_BUCKETS.len() }> {
         &self.decision_duration
+    }
+
+    pub(super) fn times_away(&self) -> &Histogram<{ AWAY_BUCKETS.len() }> {
+        &self.away
     }
 
     /// Requests that met a bug.
