@@ -11,6 +11,7 @@ use crate::companies::Companies;
 use crate::decide;
 use crate::snapshot::{Envelope, Snapshot, Statement};
 
+use super::aside::Hurry;
 use super::candidate::{self, Built, Candidate, Refusal, failed_tests_message};
 use super::janitor::Janitor;
 use super::settings::{FailedTests, ReloadOptions, Settings};
@@ -64,6 +65,7 @@ pub trait LoadObserver: Send + Sync {
 pub(crate) struct Activator {
     companies: Arc<Companies>,
     settings: Settings,
+    hurry: Hurry,
     janitor: Janitor,
     /// The highest generation that ran, of each company that had one, and of which body it was.
     highest: BTreeMap<String, (u64, String)>,
@@ -130,9 +132,10 @@ impl Outcome {
 // === impl Activator ===
 
 impl Activator {
-    pub(crate) fn new(companies: Arc<Companies>, settings: Settings) -> Self {
+    pub(crate) fn new(companies: Arc<Companies>, settings: Settings, hurry: Hurry) -> Self {
         Self {
             companies,
+            hurry,
             settings,
             janitor: Janitor::start(),
             highest: BTreeMap::new(),
@@ -153,7 +156,11 @@ impl Activator {
         options: ReloadOptions,
     ) -> Result<(Activation, Option<Envelope>), Refusal> {
         let started = Instant::now();
-        let built = candidate::build_trusted(company, candidate, &self.settings.trust)?;
+        let built = candidate::build_trusted(company, candidate, &self.settings.trust, &self.hurry);
+        let built = built.unwrap_or_else(|| {
+            // Whoever set the hurry knows.
+            Err(Refusal::new(Outcome::Changing, "it had to stop".to_owned()))
+        })?;
         self.activate_built(company, built, options, started)
     }
 

@@ -6,6 +6,7 @@ use std::io::{self, BufReader, Read};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::mpsc::{self, RecvTimeoutError};
 use std::thread;
 
 use crate::decide::FailedTest;
@@ -13,6 +14,7 @@ use crate::policy::{self, Diagnostic, Diagnostics, Place, Policy, Severity};
 use crate::snapshot::{Envelope, OpenError, SealError, Snapshot, Trust};
 
 use super::Outcome;
+use super::aside::{Hurry, LOOK};
 
 /// What would become a company's snapshot.
 #[derive(Debug)]
@@ -62,39 +64,54 @@ pub struct Refusal {
 /// # Errors
 /// Whatever is wrong with the candidate.
 pub fn build(company: &str, candidate: Candidate) -> Result<Built, Refusal> {
-    caught(|| make(company, candidate, &Trust::default()))
+    caught(|| make(company, &candidate, &Trust::default()))
 }
 
-/// As [`build`], of what a trusted key signed alone.
+/// As [`build`], of what a trusted key signed alone; `None`: it had to stop, and is left behind.
 ///
 /// It is made on a thread that ends with it: the memory that reading and compiling take, which is
 /// a few times the snapshot's, is then nobody's, and can be given back.
-pub(crate) fn build_trusted(
+pub(super) fn build_trusted(
     company: &str,
     candidate: Candidate,
     trust: &Trust,
-) -> Result<Built, Refusal> {
-    let make = || caught(|| make(company, candidate, trust));
-    thread::scope(|scope| {
-        let name = "callgate-compile".to_owned();
-        match thread::Builder::new().name(name).spawn_scoped(scope, make) {
-            Ok(thread) => thread.join().unwrap_or_else(|_| Err(bug("no message"))),
-            Err(error) => {
-                let message = format!("the system gives no thread to compile on: {error}");
-                Err(Refusal::new(Outcome::Unreadable, message))
-            }
+    hurry: &Hurry,
+) -> Option<Result<Built, Refusal>> {
+    let (sender, built) = mpsc::channel();
+    let (company, trust, heeded) = (company.to_owned(), trust.clone(), hurry.clone());
+    let counted = hurry.count();
+    let thread = thread::Builder::new().name("callgate-compile".to_owned());
+    let started = thread.spawn(move || {
+        heeded.watch_me();
+        let made = caught(|| make(&company, &candidate, &trust));
+        drop((candidate, counted));
+        // Nobody waits for what was left behind.
+        let _ = sender.send(made);
+    });
+    if let Err(error) = started {
+        let message = format!("the system gives no thread to compile on: {error}");
+        return Some(Err(Refusal::new(Outcome::Unreadable, message)));
+    }
+    let built = loop {
+        match built.recv_timeout(LOOK) {
+            Ok(built) => break Some(built),
+            Err(RecvTimeoutError::Timeout) if hurry.is_set() => break None,
+            Err(RecvTimeoutError::Timeout) => {}
+            Err(RecvTimeoutError::Disconnected) => break Some(Err(bug("no message"))),
         }
-    })
+    };
+    hurry.watch_me();
+    built
 }
 
-fn make(company: &str, candidate: Candidate, trust: &Trust) -> Result<Built, Refusal> {
+fn make(company: &str, candidate: &Candidate, trust: &Trust) -> Result<Built, Refusal> {
     match candidate {
         Candidate::Policies(_) if trust.demands() => Err(unsigned_policies()),
-        Candidate::Policies(files) => from_policies(company, &files),
+        Candidate::Policies(files) => from_policies(company, files),
         Candidate::Snapshot(bytes) => {
-            from_snapshot(company, &mut &*bytes, bytes.len() as u64, trust)
+            from_snapshot(company, &mut &**bytes, bytes.len() as u64, trust)
         }
-        Candidate::File(path) => from_file(company, &path, trust),
+        Candidate::File(path) => from_file(company, path, trust),
     }
 }
 

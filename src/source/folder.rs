@@ -9,6 +9,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use blake3::Hash;
 
+use super::aside::Hurry;
 use super::listing::{self, Contents, Unit, unreadable};
 use super::stamp::Stamp;
 use super::{Kind, SourceError};
@@ -31,6 +32,7 @@ pub(crate) struct Folder {
     kind: Option<Kind>,
     seen: BTreeMap<Unit, Seen>,
     known: HashMap<String, Known>,
+    hurry: Hurry,
 }
 
 /// How a unit looked last, and since when.
@@ -79,7 +81,13 @@ impl Folder {
             kind: None,
             seen: BTreeMap::new(),
             known: HashMap::new(),
+            hurry: Hurry::default(),
         }
+    }
+
+    /// The same, whose looks stop where they have to hurry: then what they give says nothing.
+    pub(crate) fn heeding(self, hurry: Hurry) -> Self {
+        Self { hurry, ..self }
     }
 
     pub(crate) fn root(&self) -> &Path {
@@ -97,7 +105,7 @@ impl Folder {
             Some(kind) => kind,
             None => *self.kind.insert(listing::kind(&self.root)?),
         };
-        let listed = listing::list(&self.root, kind)?;
+        let listed = listing::list(&self.root, kind, &self.hurry)?;
         self.seen.retain(|unit, _| listed.contains_key(unit));
         let now = Instant::now();
         for (unit, contents) in listed {
@@ -146,6 +154,9 @@ impl Folder {
     fn states(&mut self, now: Instant, full: bool) -> BTreeMap<Unit, State> {
         let mut states = BTreeMap::new();
         for (unit, seen) in &mut self.seen {
+            if self.hurry.is_set() {
+                break;
+            }
             let state = if now.duration_since(seen.since) < self.settle {
                 None
             } else {

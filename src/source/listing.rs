@@ -5,6 +5,7 @@ use std::fs;
 use std::io;
 use std::path::Path;
 
+use super::aside::Hurry;
 use super::stamp::Stamp;
 use super::{Kind, SourceError};
 
@@ -29,13 +30,17 @@ pub(crate) enum Unit {
 /// The files of a unit as paths within the source; or why it cannot be listed.
 pub(crate) type Contents = Result<BTreeMap<String, Stamp>, String>;
 
-/// All units that a folder holds.
-pub(crate) fn list(root: &Path, kind: Kind) -> Result<BTreeMap<Unit, Contents>, SourceError> {
+/// All units that a folder holds; when there is no time for that, an error that says nothing.
+pub(crate) fn list(
+    root: &Path,
+    kind: Kind,
+    hurry: &Hurry,
+) -> Result<BTreeMap<Unit, Contents>, SourceError> {
     let mut units = BTreeMap::new();
     match kind {
         Kind::Policies => {
-            list_folders(root, "companies", Unit::Company, &mut units)?;
-            match list_folders(root, "packs", Unit::Pack, &mut units) {
+            list_folders(root, "companies", Unit::Company, &mut units, hurry)?;
+            match list_folders(root, "packs", Unit::Pack, &mut units, hurry) {
                 // A tree without packs reads; its companies then say which pack they miss.
                 Err(SourceError::Unreadable { error, .. })
                     if error.kind() == io::ErrorKind::NotFound => {}
@@ -83,8 +88,13 @@ fn list_folders(
     folder: &str,
     unit: fn(String) -> Unit,
     units: &mut BTreeMap<Unit, Contents>,
+    hurry: &Hurry,
 ) -> Result<(), SourceError> {
     for name in names(&root.join(folder))? {
+        if hurry.is_set() {
+            let (path, error) = (root.to_owned(), io::ErrorKind::Interrupted.into());
+            return Err(SourceError::Unreadable { path, error });
+        }
         let within = format!("{folder}/{name}");
         let contents = match fs::metadata(root.join(&within)) {
             Ok(metadata) if metadata.is_dir() => list_policy_files(root, &within),

@@ -12,13 +12,14 @@
 //! - `activate`: a candidate's way to `Companies::publish`, with all that may stop it.
 //! - `reconcile`: one look, company by company; `notes`: what operators are told. `janitor`:
 //!   who frees what decides no more. `watcher`: when to look. `hint`: a reason to look
-//!   at once.
+//!   at once. `aside`: work that gives way to those that decide.
 //!
 //! Invariants, stated as absences: nothing here runs on a thread that decides; no snapshot is
 //! freed there either; no failure removes or replaces what runs; a hint is never believed, only
 //! followed by a look.
 
 mod activate;
+mod aside;
 mod cache;
 mod candidate;
 mod error;

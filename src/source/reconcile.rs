@@ -14,6 +14,7 @@ use crate::snapshot::Envelope;
 
 use super::SourceError;
 use super::activate::{Activator, LoadObserver, Outcome};
+use super::aside::Hurry;
 use super::cache::Cache;
 use super::candidate::{Built, Candidate, Refusal};
 use super::folder::{Files, Folder, ReadError, State};
@@ -34,6 +35,7 @@ pub(crate) struct Reconciler {
     /// The source's own failure, logged once.
     failure: Option<String>,
     stop: Arc<AtomicBool>,
+    hurry: Hurry,
 }
 
 /// Where it comes from.
@@ -99,20 +101,21 @@ enum Blocked {
 // === impl Origin ===
 
 impl Origin {
-    fn of(root: PathBuf, settings: &Settings) -> Self {
+    fn of(root: PathBuf, settings: &Settings, hurry: &Hurry) -> Self {
         if !remote::is_remote(&root) {
-            return Self::Folder(Folder::new(root, settings.settle));
+            let folder = Folder::new(root, settings.settle);
+            return Self::Folder(folder.heeding(hurry.clone()));
         }
         let (authorities, only) = (settings.source_ca.clone(), settings.only.clone());
         Self::Remote(Box::new(Remote::new(root, authorities, only)))
     }
 
     /// A folder that held nothing so far may have been published to meanwhile.
-    fn look_what_it_is(&mut self, settings: &Settings) {
+    fn look_what_it_is(&mut self, settings: &Settings, hurry: &Hurry) {
         if let Self::Folder(folder) = self
             && folder.kind().is_none()
         {
-            *self = Self::of(folder.root().to_owned(), settings);
+            *self = Self::of(folder.root().to_owned(), settings, hurry);
         }
     }
 
@@ -134,31 +137,37 @@ impl Reconciler {
         companies: Arc<Companies>,
         observer: Arc<dyn LoadObserver>,
         stop: Arc<AtomicBool>,
+        hurry: Hurry,
     ) -> Self {
-        let origin = Origin::of(root, &settings);
+        let origin = Origin::of(root, &settings, &hurry);
         let shown = origin.shown().to_owned();
         Self {
             notes: Notes::new(Arc::clone(&companies), observer, shown),
             origin,
             cache: settings.cache.clone().map(Cache::open),
             companies: Arc::clone(&companies),
-            activator: Activator::new(companies, settings.clone()),
+            activator: Activator::new(companies, settings.clone(), hurry.clone()),
             settings,
             tracked: BTreeMap::new(),
             failure: None,
             stop,
+            hurry,
         }
     }
 
-    /// Looks once and does what is to be done. Whether something is in motion: look again soon.
+    /// Looks once and does what is to be done. Whether something is in motion: look again soon. When
+    /// it had to hurry, it may have done a part of it, and is to be called again.
     pub(crate) fn round(&mut self, round: Round) -> bool {
-        self.origin.look_what_it_is(&self.settings);
+        self.origin.look_what_it_is(&self.settings, &self.hurry);
         let looked = match &mut self.origin {
             Origin::Folder(folder) => folder.look(round.full).inspect(|_| {
                 self.notes.kind = folder.kind();
             }),
             Origin::Remote(remote) => remote.look(round.reload.is_some()),
         };
+        if self.hurry.is_set() {
+            return true;
+        }
         let restless = match looked {
             Ok(units) => {
                 if self.failure.take().is_some() {
@@ -272,6 +281,9 @@ impl Reconciler {
             if self.stop.load(Ordering::Relaxed) {
                 return false;
             }
+            if self.hurry.is_set() {
+                return true;
+            }
             if !self.settings.only.is_empty() && !self.settings.only.contains(company) {
                 continue;
             }
@@ -362,6 +374,8 @@ impl Reconciler {
                 }
                 Ok(())
             }
+            // It may be for that alone.
+            Err(_) if self.hurry.is_set() => Err(Blocked::Restless(Duration::ZERO)),
             Err(refusal) => {
                 self.notes.refused(company, &refusal, took);
                 let refusal = Refusal {

@@ -16,12 +16,10 @@ use crate::companies::Companies;
 
 use super::SourceError;
 use super::activate::LoadObserver;
+use super::aside::{Aside, Hurry, STACK_BYTES};
 use super::hint::Hints;
 use super::reconcile::{Reconciler, Round};
 use super::settings::{ReloadOptions, Settings};
-
-/// Stack of the source's thread: the depth of what is read is limited, but not to a few frames.
-const STACK_BYTES: usize = 8 << 20;
 
 /// The thread that watches a source and activates what changes.
 pub struct Watcher {
@@ -57,6 +55,7 @@ enum Message {
 /// The loop's own state.
 struct Loop {
     reconciler: Reconciler,
+    aside: Aside,
     settings: Settings,
     root: PathBuf,
     messages: Receiver<Message>,
@@ -103,8 +102,19 @@ impl Watcher {
             progress: observed,
         };
         let name = settings.name;
+        let hurry = Hurry::default();
+        let aside = Aside::new(hurry.clone());
+        let reconciler = Reconciler::new(
+            root.clone(),
+            settings.clone(),
+            companies,
+            observer,
+            stop,
+            hurry,
+        );
         let mut watched = Loop {
-            reconciler: Reconciler::new(root.clone(), settings.clone(), companies, observer, stop),
+            reconciler,
+            aside,
             settings,
             root,
             messages,
@@ -240,7 +250,13 @@ impl Loop {
             asked: self.asked,
         };
         let reconciler = &mut self.reconciler;
-        let restless = catch_unwind(AssertUnwindSafe(|| reconciler.round(round)));
+        let mut look = || catch_unwind(AssertUnwindSafe(|| reconciler.round(round)));
+        let tried = self.progress.borrow().tried;
+        let restless = match tried {
+            true => self.aside.run(look),
+            // As long as nobody is answered there is nobody to give way to.
+            false => look(),
+        };
         let restless = restless.unwrap_or_else(|_| {
             tracing::error!(
                 "a look at the source failed, which is a bug in callgate; looking again"
