@@ -246,21 +246,8 @@ pub(crate) fn reload(server: &Server) {
     admin(server, "POST /v1/reload");
 }
 
-/// How many checks were answered, and how many of them took the worker more than a millisecond from
-/// the head to the answer, by its own clock.
-pub(crate) fn answered(server: &Server) -> [u64; 2] {
-    let metrics = admin(server, "GET /metrics");
-    let count = |name: &str| -> u64 {
-        let name = format!("callgate_request_duration_seconds_{name}");
-        let line = metrics.lines().find_map(|line| line.strip_prefix(&*name));
-        line.unwrap().trim().parse().unwrap()
-    };
-    let all = count(r#"count{api="evaluation"}"#);
-    [all, all - count(r#"bucket{api="evaluation",le="0.001"}"#)]
-}
-
 /// Asks the listener for operators.
-fn admin(server: &Server, what: &str) -> String {
+pub(crate) fn admin(server: &Server, what: &str) -> String {
     let mut stream = TcpStream::connect(server.admin.as_ref().unwrap()).unwrap();
     let request =
         format!("{what} HTTP/1.1\r\nHost: pdp\r\nConnection: close\r\nContent-Length: 0\r\n\r\n");

@@ -24,6 +24,7 @@ mod cerbos;
 mod floor;
 #[path = "../../tests/generate/mod.rs"]
 mod generate;
+mod inside;
 mod load;
 #[path = "../proxies/message.rs"]
 mod message;
@@ -31,8 +32,7 @@ mod server;
 mod table;
 
 use std::path::Path;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use callgate::decide;
 use callgate::model::Timestamp;
@@ -40,6 +40,7 @@ use callgate::policy::{self, Policy};
 use callgate::snapshot::Snapshot;
 use fastrand::Rng;
 use generate::{Company, Question, Shape, question};
+use inside::Inside;
 use load::{Load, Measured};
 use serde_json::Value;
 use server::Server;
@@ -48,6 +49,11 @@ use table::Table;
 const SEED: u64 = 1;
 /// Requests that the load goes through again and again.
 const REQUESTS: usize = 4_096;
+
+const RELOADING: &str =
+    "M at 1,000 a second, 101 companies changing each second / files that nobody looks at";
+/// Words that no row at one size has in its name.
+const ELSEWHERE: [&str; 2] = ["compan", "Cerbos"];
 
 /// What a run goes through.
 struct Bench {
@@ -141,6 +147,13 @@ impl Bench {
     }
 
     fn at_size(&mut self, size: &str, shape: &Shape, whole: bool) {
+        let only = self.only.iter();
+        if only
+            .flat_map(|only| ELSEWHERE.map(|word| only.contains(word)))
+            .any(|is| is)
+        {
+            return;
+        }
         let company = Company::generate(shape, SEED);
         let tree = self.scratch.path().join(size);
         write(&tree, &company, "demo");
@@ -246,87 +259,80 @@ impl Bench {
         self.table.memory("M Cerbos", &cerbos);
     }
 
-    /// Pairs at a fixed rate: while nothing changes, and while a company of size M and a hundred
-    /// small ones change every second.
+    /// Pairs at a fixed rate: while a company of size M and a hundred small ones change every second,
+    /// and while the same is done to files that nobody looks at.
     fn reloading(&mut self) {
-        let name = "M at 1,000 a second, 101 companies changing each second / none";
-        if !self.wants(name) {
+        if !self.wants(RELOADING) {
             return;
         }
-        let tree = self.scratch.path().join("changing");
         let company = Company::generate(&Shape::M, SEED);
-        write(&tree, &company, "demo");
         let small = Company::generate(&Shape::S, SEED);
         let mut all = vec!["demo".to_owned()];
         all.extend((0..100).map(|n| format!("other-{n}")));
-        for other in all.iter().skip(1) {
-            write(&tree, &small, other);
+        let trees = ["unseen", "changing"].map(|name| self.scratch.path().join(name));
+        for tree in &trees {
+            write(tree, &company, "demo");
+            for other in all.iter().skip(1) {
+                write(tree, &small, other);
+            }
         }
-        let server = Server::callgate(&tree, &self.scratch.path().join("changing.sock"));
+        let server = Server::callgate(&trees[1], &self.scratch.path().join("changing.sock"));
         let path = "/demo/access/v1/evaluation";
         let bodies = bodies(&requests(&Shape::M, &company));
-        let users = |company: &String| tree.join(format!("companies/{company}/users.csv"));
+        let length = self.length.max(Duration::from_secs(3));
+        let users = |tree: &Path, of: &str| tree.join(format!("companies/{of}/users.csv"));
         let texts: Vec<_> = all
             .iter()
-            .map(|of| std::fs::read(users(of)).unwrap())
+            .map(|of| std::fs::read(users(&trees[0], of)).unwrap())
             .collect();
-        let (changing, done) = (AtomicBool::new(false), AtomicBool::new(false));
-        let reloads = AtomicU64::new(0);
-        let change = || {
-            let number = reloads.fetch_add(1, Relaxed);
-            for (of, text) in all.iter().zip(&texts) {
-                let mut text = text.clone();
-                text.extend(format!("new{number},,,,,,,\n").bytes());
-                std::fs::write(users(of), text).unwrap();
-            }
-            load::reload(&server);
-        };
+        let mut reloads = 0;
         let mut rounds = Vec::new();
-        let mut slow = [[0; 2]; 2];
-        std::thread::scope(|scope| {
-            scope.spawn(|| {
-                while !done.load(Relaxed) {
-                    if changing.load(Relaxed) {
-                        change();
-                    }
-                    std::thread::sleep(Duration::from_millis(if changing.load(Relaxed) {
-                        900
-                    } else {
-                        20
-                    }));
-                }
-            });
-            let length = self.length.max(Duration::from_secs(3));
-            for round in 0..self.rounds.max(9) {
-                let mut measured = [Measured::default(); 2];
-                for n in [round % 2, 1 - round % 2] {
-                    changing.store(n == 1, Relaxed);
-                    let before = load::answered(&server);
+        let mut inside = [Inside::default(); 2];
+        for round in 0..self.rounds.max(9) {
+            let mut measured = [Measured::default(); 2];
+            for n in [round % 2, 1 - round % 2] {
+                // What is changed is written before, so that changing it takes little.
+                let prepared: Vec<Vec<_>> = (0..length.as_secs())
+                    .map(|_| {
+                        reloads += 1;
+                        let files = all.iter().zip(&texts).map(|(of, text)| {
+                            let mut text = text.clone();
+                            text.extend(format!("new{reloads},,,,,,,\n").bytes());
+                            let file = self.scratch.path().join(format!("{of}-{reloads}"));
+                            std::fs::write(&file, text).unwrap();
+                            std::fs::File::open(&file).unwrap().sync_all().unwrap();
+                            (file, users(&trees[n], of))
+                        });
+                        files.collect()
+                    })
+                    .collect();
+                let before = Inside::of(&server);
+                std::thread::scope(|scope| {
+                    scope.spawn(|| {
+                        server::give_way();
+                        for files in &prepared {
+                            let began = Instant::now();
+                            for (file, to) in files {
+                                std::fs::rename(file, to).unwrap();
+                            }
+                            if n == 1 {
+                                load::reload(&server);
+                            }
+                            let second = Duration::from_secs(1);
+                            std::thread::sleep(second.saturating_sub(began.elapsed()));
+                        }
+                    });
                     measured[n] = load::steady(&server, path, &bodies, 1_000, length);
-                    let after = load::answered(&server);
-                    changing.store(false, Relaxed);
-                    for (slow, (after, before)) in slow[n].iter_mut().zip(after.iter().zip(before))
-                    {
-                        *slow += after - before;
-                    }
-                    std::thread::sleep(Duration::from_secs(1));
-                }
-                rounds.push(measured);
+                });
+                inside[n].add(&before, &Inside::of(&server));
+                std::thread::sleep(Duration::from_secs(1));
             }
-            done.store(true, Relaxed);
-        });
-        println!(
-            "{} reloads of {} companies",
-            reloads.into_inner(),
-            all.len()
-        );
-        for ([all, slow], when) in slow
-            .iter()
-            .zip(["nothing changed", "all changed each second"])
-        {
-            println!("while {when}: {slow} of {all} checks took the worker more than 1 ms");
+            rounds.push(measured);
         }
-        self.table.add(name, &rounds);
+        for (inside, when) in inside.iter().zip(["unseen files", "all companies"]) {
+            println!("while {when} changed each second: {inside}");
+        }
+        self.table.add(RELOADING, &rounds);
         self.table
             .memory("M and 100 small companies, after reloads", &server);
     }

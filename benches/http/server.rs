@@ -6,6 +6,10 @@ use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use callgate::policy::Policy;
+use thread_priority::{
+    NormalThreadSchedulePolicy, ThreadPriority, ThreadSchedulePolicy,
+    set_thread_priority_and_policy, thread_native_id,
+};
 
 /// A running server; it is killed when this is gone.
 pub(crate) struct Server {
@@ -111,6 +115,18 @@ impl Server {
         Duration::from_nanos(nanos.sum())
     }
 
+    /// How long the thread of this name has waited for a core so far.
+    pub(crate) fn waited(&self, name: &str) -> Duration {
+        let tasks = std::fs::read_dir(format!("/proc/{}/task", self.process.id())).unwrap();
+        let read = |task: &Path, file| std::fs::read_to_string(task.join(file)).unwrap_or_default();
+        let mut tasks = tasks.map(|task| task.unwrap().path());
+        let task = tasks
+            .find(|task| read(task, "comm").trim() == name)
+            .unwrap();
+        let schedule = read(&task, "schedstat");
+        Duration::from_nanos(schedule.split(' ').nth(1).unwrap().parse().unwrap())
+    }
+
     /// The most memory that the process has had, and what it has now, in bytes.
     pub(crate) fn memory(&self) -> [u64; 2] {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.process.id()));
@@ -137,6 +153,12 @@ pub(crate) fn move_to_the_asking_core() {
     let own = std::process::id().to_string();
     let moved = Command::new("taskset").args(["-cp", ASKS, &own]).output();
     assert!(moved.expect("taskset must be installed").status.success());
+}
+
+/// Has the calling thread run only while nobody else wants its core.
+pub(crate) fn give_way() {
+    let idle = ThreadSchedulePolicy::Normal(NormalThreadSchedulePolicy::Idle);
+    set_thread_priority_and_policy(thread_native_id(), ThreadPriority::Min, idle).unwrap();
 }
 
 fn pinned(program: impl AsRef<std::ffi::OsStr>) -> Command {
