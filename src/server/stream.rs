@@ -16,6 +16,9 @@ use super::pace::Pace;
 /// Bytes read and thrown away, at most, from a client that still sends when its connection closes.
 const LINGER_BYTES_MAX: usize = 1 << 20;
 
+/// How many requests are answered directly before others have their turn: as many as hyper answers.
+const ANSWERS_OF_A_TURN: u32 = 16;
+
 /// A connection as the operating system gave it, or in TLS.
 pub(super) enum Stream {
     Tcp(TcpStream),
@@ -140,7 +143,7 @@ impl AsyncRead for Paced {
             return after_others(cx);
         }
         let before = buf.filled().len();
-        loop {
+        for _ in 0..ANSWERS_OF_A_TURN {
             ready!(self.poll_direct(cx))?;
             let polled = self.stream.either().poll_read(cx, buf);
             let Some(read) = buf.filled().get(before..).filter(|read| !read.is_empty()) else {
@@ -156,6 +159,8 @@ impl AsyncRead for Paced {
             }
             buf.set_filled(before);
         }
+        ready!(self.poll_direct(cx))?;
+        after_others(cx)
     }
 }
 
