@@ -184,17 +184,20 @@ fn who_has_waited_too_long_for_the_pool_is_told_so() {
     ];
     let mut process = Process::start_with(&tree, &flags);
     process.line();
-    let stop = Arc::new(AtomicBool::new(false));
-    let clients = flood(&process.address, 8, &heavy(), &stop, false);
-    std::thread::sleep(Duration::from_millis(500));
-    stop.store(true, Relaxed);
-    let answers = gather(clients);
-    let count = |status: u16| answers.iter().filter(|(_, _, is)| *is == status).count();
-    assert!(
-        count(200) > 0 && count(503) > 0,
-        "{} {}",
-        count(200),
-        count(503)
-    );
+    // On a busy machine nobody may be answered within so short a time, or everybody, for a while.
+    let (mut served, mut refused) = (0, 0);
+    for _ in 0..20 {
+        let stop = Arc::new(AtomicBool::new(false));
+        let clients = flood(&process.address, 8, &heavy(), &stop, false);
+        std::thread::sleep(Duration::from_millis(500));
+        stop.store(true, Relaxed);
+        let answers = gather(clients);
+        let count = |status: u16| answers.iter().filter(|(_, _, is)| *is == status).count();
+        (served, refused) = (served + count(200), refused + count(503));
+        if served > 0 && refused > 0 {
+            break;
+        }
+    }
+    assert!(served > 0 && refused > 0, "{served} {refused}");
     assert!(process.metric(r#"callgate_limit_reached_total{limit="pool_time"}"#) > 0.0);
 }
