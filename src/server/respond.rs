@@ -2,6 +2,7 @@
 
 use std::cell::RefCell;
 use std::hash::{BuildHasher, RandomState};
+use std::io::Write as _;
 
 use hyper::body::Bytes;
 use hyper::header::{
@@ -317,8 +318,8 @@ impl Answer {
             into.extend_from_slice(value.as_bytes());
             into.extend_from_slice(b"\r\n");
         });
-        into.extend_from_slice(b"content-length: ");
-        decimal(self.body.len(), into);
+        // Writing into memory does not fail.
+        let _ = write!(into, "content-length: {}", self.body.len());
         into.extend_from_slice(b"\r\ndate: ");
         into.extend_from_slice(date);
         into.extend_from_slice(b"\r\n\r\n");
@@ -457,14 +458,6 @@ impl Headers {
         }
         last.clone()
     }
-}
-
-/// Appends a number in decimal digits.
-fn decimal(number: usize, into: &mut Vec<u8>) {
-    if number > 9 {
-        decimal(number / 10, into);
-    }
-    into.push(b'0' + u8::try_from(number % 10).unwrap_or_default());
 }
 
 /// The next hexadecimal digit; after the last comes the first.

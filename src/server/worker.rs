@@ -244,12 +244,11 @@ impl Worker {
         if !is_served || self.draining.get() || pace.finishes() {
             return false;
         }
-        let answered = self.decide_directly(pace, peer, head, body);
-        if let Some((answer, request_id)) = answered {
-            answer.write(request_id, self.date.borrow().as_bytes(), answers);
-            return true;
-        }
-        false
+        let Some((answer, request_id)) = self.decide_directly(pace, peer, head, body) else {
+            return false;
+        };
+        answer.write(request_id, self.date.borrow().as_bytes(), answers);
+        true
     }
 
     fn decide_directly(
