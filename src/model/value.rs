@@ -107,11 +107,19 @@ impl<'a> Properties<'a> {
     /// # Errors
     /// A name that stands twice.
     pub fn new(mut members: Vec<(Cow<'a, str>, Value<'a>)>) -> Result<Self, PropertiesError> {
+        let in_order = |members: &[(Cow<'a, str>, Value<'a>)]| {
+            let mut neighbours = members.array_windows();
+            neighbours.all(|[(a, _), (b, _)]| a < b)
+        };
+        // As they mostly come.
+        if in_order(&members) {
+            return Ok(Self(members));
+        }
         members.sort_by(|a, b| a.0.cmp(&b.0));
-        let neighbours = members.iter().zip(members.iter().skip(1));
-        match neighbours.into_iter().find(|(a, b)| a.0 == b.0) {
-            Some((twice, _)) => Err(PropertiesError {
-                duplicate: twice.0.clone().into_owned(),
+        let mut neighbours = members.array_windows();
+        match neighbours.find(|[(a, _), (b, _)]| a == b) {
+            Some([(twice, _), _]) => Err(PropertiesError {
+                duplicate: twice.clone().into_owned(),
             }),
             None => Ok(Self(members)),
         }

@@ -41,7 +41,7 @@ struct Items<'a> {
     count: usize,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Default)]
 struct OptionsBody<'a> {
     semantic: Member<Cow<'a, str>>,
 }
@@ -216,21 +216,29 @@ fn path(at: usize) -> String {
 impl<'de> Shape<'de> for BatchRequest<'de> {
     type Out = Self;
 
-    fn object<A: MapAccess<'de>>(members: A, levels: u8) -> Result<Option<Self>, A::Error> {
-        let (mut evaluations, mut options) = (None, None);
-        let defaults = EvaluationRequest::and(members, levels, |name, members| {
+    fn object<A: MapAccess<'de>>(
+        members: A,
+        levels: u8,
+        place: &mut Member<Self>,
+    ) -> Result<(), A::Error> {
+        let mut batch = Self::default();
+        let Self {
+            defaults,
+            evaluations,
+            options,
+        } = &mut batch;
+        let mut came = [false; 2];
+        let [items, others] = &mut came;
+        defaults.fill(members, levels, |name, of| {
             match name {
-                "evaluations" => put::<Items<'_>, A>(&mut evaluations, name, members, levels)?,
-                "options" => put::<OptionsBody<'_>, A>(&mut options, name, members, levels)?,
+                "evaluations" => put::<Items<'_>, A>(evaluations, items, name, of, levels)?,
+                "options" => put::<OptionsBody<'_>, A>(options, others, name, of, levels)?,
                 _ => return Ok(false),
             }
             Ok(true)
         })?;
-        Ok(Some(Self {
-            defaults,
-            evaluations: evaluations.unwrap_or_default(),
-            options: options.unwrap_or_default(),
-        }))
+        *place = Member::Is(batch);
+        Ok(())
     }
 }
 
@@ -239,18 +247,27 @@ impl<'de> Shape<'de> for BatchRequest<'de> {
 impl<'de> Shape<'de> for Items<'de> {
     type Out = Self;
 
-    fn array<A: SeqAccess<'de>>(mut items: A, levels: u8) -> Result<Option<Self>, A::Error> {
+    fn array<A: SeqAccess<'de>>(
+        mut items: A,
+        levels: u8,
+        place: &mut Member<Self>,
+    ) -> Result<(), A::Error> {
         let mut list = Vec::new();
+        let mut count = 0;
         while list.len() < BATCH_ITEMS_MAX {
-            let read = Read::<EvaluationRequest<'_>>::within(levels);
-            let Some(item) = items.next_element_seed(read)? else {
-                let count = list.len();
-                return Ok(Some(Self { list, count }));
-            };
+            let mut item = Member::Absent;
+            let read = Read::<EvaluationRequest<'_>>::within(levels, &mut item);
+            if items.next_element_seed(read)?.is_none() {
+                break;
+            }
             list.push(item);
         }
-        let count = list.len() + skip_items(items, levels)?;
-        Ok(Some(Self { list, count }))
+        if list.len() == BATCH_ITEMS_MAX {
+            count = skip_items(items, levels)?;
+        }
+        count += list.len();
+        *place = Member::Is(Self { list, count });
+        Ok(())
     }
 }
 
@@ -275,21 +292,26 @@ impl OptionsBody<'_> {
 impl<'de> Shape<'de> for OptionsBody<'de> {
     type Out = Self;
 
-    fn object<A: MapAccess<'de>>(mut members: A, levels: u8) -> Result<Option<Self>, A::Error> {
-        let mut semantic = None;
+    fn object<A: MapAccess<'de>>(
+        mut members: A,
+        levels: u8,
+        place: &mut Member<Self>,
+    ) -> Result<(), A::Error> {
+        let mut body = Self::default();
+        let mut came = false;
         let mut others = Names::default();
         while let Some(name) = members.next_key_seed(Name)? {
+            let of = &mut members;
             match &*name {
                 "evaluations_semantic" => {
-                    put::<Text, A>(&mut semantic, &name, &mut members, levels)?;
+                    put::<Text, A>(&mut body.semantic, &mut came, &name, of, levels)?;
                 }
-                _ => others.skip(name, &mut members, levels)?,
+                _ => others.skip(name, of, levels)?,
             }
         }
         others.finish()?;
-        Ok(Some(Self {
-            semantic: semantic.unwrap_or_default(),
-        }))
+        *place = Member::Is(body);
+        Ok(())
     }
 }
 

@@ -45,14 +45,14 @@ pub(super) struct Evaluation<'r> {
     pub(super) min_generation: Option<u64>,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct EntityBody<'a> {
     kind: Member<Cow<'a, str>>,
     id: Member<Cow<'a, str>>,
     properties: Member<Properties<'a>>,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct ActionBody<'a> {
     name: Member<Cow<'a, str>>,
     properties: Member<Properties<'a>>,
@@ -92,30 +92,33 @@ impl<'a> EvaluationRequest<'a> {
     }
 
     /// Reads a check's parts, and whatever else `take` takes: it returns whether it did.
-    pub(super) fn and<A: MapAccess<'a>>(
+    pub(super) fn fill<A: MapAccess<'a>>(
+        &mut self,
         mut members: A,
         levels: u8,
         mut take: impl FnMut(&str, &mut A) -> Result<bool, A::Error>,
-    ) -> Result<Self, A::Error> {
-        let (mut subject, mut action, mut resource, mut context) = (None, None, None, None);
+    ) -> Result<(), A::Error> {
+        let mut came = [false; 4];
+        let [subject, action, resource, context] = &mut came;
         let mut others = Names::default();
         while let Some(name) = members.next_key_seed(Name)? {
+            let of = &mut members;
             match &*name {
-                "subject" => put::<EntityBody<'_>, A>(&mut subject, &name, &mut members, levels)?,
-                "action" => put::<ActionBody<'_>, A>(&mut action, &name, &mut members, levels)?,
-                "resource" => put::<EntityBody<'_>, A>(&mut resource, &name, &mut members, levels)?,
-                "context" => put::<ContextBody<'_>, A>(&mut context, &name, &mut members, levels)?,
-                other if take(other, &mut members)? => {}
-                _ => others.skip(name, &mut members, levels)?,
+                "subject" => {
+                    put::<EntityBody<'_>, A>(&mut self.subject, subject, &name, of, levels)?
+                }
+                "action" => put::<ActionBody<'_>, A>(&mut self.action, action, &name, of, levels)?,
+                "resource" => {
+                    put::<EntityBody<'_>, A>(&mut self.resource, resource, &name, of, levels)?;
+                }
+                "context" => {
+                    put::<ContextBody<'_>, A>(&mut self.context, context, &name, of, levels)?;
+                }
+                other if take(other, of)? => {}
+                _ => others.skip(name, of, levels)?,
             }
         }
-        others.finish()?;
-        Ok(Self {
-            subject: subject.unwrap_or_default(),
-            action: action.unwrap_or_default(),
-            resource: resource.unwrap_or_default(),
-            context: context.unwrap_or_default(),
-        })
+        others.finish()
     }
 
     /// The parts of the check.
@@ -226,8 +229,17 @@ impl<'r> Parts<'r, '_> {
 impl<'de> Shape<'de> for EvaluationRequest<'de> {
     type Out = Self;
 
-    fn object<A: MapAccess<'de>>(members: A, levels: u8) -> Result<Option<Self>, A::Error> {
-        Self::and(members, levels, |_, _| Ok(false)).map(Some)
+    fn object<A: MapAccess<'de>>(
+        members: A,
+        levels: u8,
+        place: &mut Member<Self>,
+    ) -> Result<(), A::Error> {
+        // It is filled where it stays, since it is large and a batch has many.
+        *place = Member::Is(Self::default());
+        match place {
+            Member::Is(request) => request.fill(members, levels, |_, _| Ok(false)),
+            Member::Absent | Member::Wrong(_) => Ok(()),
+        }
     }
 }
 
@@ -257,25 +269,30 @@ impl<'r> Evaluation<'r> {
 impl<'de> Shape<'de> for EntityBody<'de> {
     type Out = Self;
 
-    fn object<A: MapAccess<'de>>(mut members: A, levels: u8) -> Result<Option<Self>, A::Error> {
-        let (mut kind, mut id, mut properties) = (None, None, None);
+    fn object<A: MapAccess<'de>>(
+        mut members: A,
+        levels: u8,
+        place: &mut Member<Self>,
+    ) -> Result<(), A::Error> {
+        let mut body = Self::default();
+        let mut came = [false; 3];
+        let [kind, id, properties] = &mut came;
         let mut others = Names::default();
         while let Some(name) = members.next_key_seed(Name)? {
+            let of = &mut members;
             match &*name {
-                "type" => put::<Text, A>(&mut kind, &name, &mut members, levels)?,
-                "id" => put::<Text, A>(&mut id, &name, &mut members, levels)?,
+                "type" => put::<Text, A>(&mut body.kind, kind, &name, of, levels)?,
+                "id" => put::<Text, A>(&mut body.id, id, &name, of, levels)?,
                 "properties" => {
-                    put::<Properties<'_>, A>(&mut properties, &name, &mut members, levels)?;
+                    let place = &mut body.properties;
+                    put::<Properties<'_>, A>(place, properties, &name, of, levels)?;
                 }
-                _ => others.skip(name, &mut members, levels)?,
+                _ => others.skip(name, of, levels)?,
             }
         }
         others.finish()?;
-        Ok(Some(Self {
-            kind: kind.unwrap_or_default(),
-            id: id.unwrap_or_default(),
-            properties: properties.unwrap_or_default(),
-        }))
+        *place = Member::Is(body);
+        Ok(())
     }
 }
 
@@ -291,23 +308,29 @@ impl ActionBody<'_> {
 impl<'de> Shape<'de> for ActionBody<'de> {
     type Out = Self;
 
-    fn object<A: MapAccess<'de>>(mut members: A, levels: u8) -> Result<Option<Self>, A::Error> {
-        let (mut action, mut properties) = (None, None);
+    fn object<A: MapAccess<'de>>(
+        mut members: A,
+        levels: u8,
+        place: &mut Member<Self>,
+    ) -> Result<(), A::Error> {
+        let mut body = Self::default();
+        let mut came = [false; 2];
+        let [action, properties] = &mut came;
         let mut others = Names::default();
         while let Some(name) = members.next_key_seed(Name)? {
+            let of = &mut members;
             match &*name {
-                "name" => put::<Text, A>(&mut action, &name, &mut members, levels)?,
+                "name" => put::<Text, A>(&mut body.name, action, &name, of, levels)?,
                 "properties" => {
-                    put::<Properties<'_>, A>(&mut properties, &name, &mut members, levels)?;
+                    let place = &mut body.properties;
+                    put::<Properties<'_>, A>(place, properties, &name, of, levels)?;
                 }
-                _ => others.skip(name, &mut members, levels)?,
+                _ => others.skip(name, of, levels)?,
             }
         }
         others.finish()?;
-        Ok(Some(Self {
-            name: action.unwrap_or_default(),
-            properties: properties.unwrap_or_default(),
-        }))
+        *place = Member::Is(body);
+        Ok(())
     }
 }
 
@@ -349,15 +372,17 @@ impl<'a> ContextBody<'a> {
 impl<'de> Shape<'de> for ContextBody<'de> {
     type Out = Self;
 
-    fn object<A: MapAccess<'de>>(members: A, levels: u8) -> Result<Option<Self>, A::Error> {
-        let mut callgate = None;
+    fn object<A: MapAccess<'de>>(
+        members: A,
+        levels: u8,
+        place: &mut Member<Self>,
+    ) -> Result<(), A::Error> {
+        let (mut callgate, mut came) = (Member::Absent, false);
         let members = json::properties_but(members, levels, "callgate", |name, members| {
-            put::<Box<OptionsBody<'_>>, A>(&mut callgate, name, members, levels)
+            put::<Box<OptionsBody<'_>>, A>(&mut callgate, &mut came, name, members, levels)
         })?;
-        Ok(Some(Self {
-            members,
-            callgate: callgate.unwrap_or_default(),
-        }))
+        *place = Member::Is(Self { members, callgate });
+        Ok(())
     }
 }
 
@@ -366,27 +391,31 @@ impl<'de> Shape<'de> for ContextBody<'de> {
 impl<'de> Shape<'de> for Box<OptionsBody<'de>> {
     type Out = Self;
 
-    fn object<A: MapAccess<'de>>(mut members: A, levels: u8) -> Result<Option<Self>, A::Error> {
-        let (mut explain, mut section, mut role, mut generation) = (None, None, None, None);
+    fn object<A: MapAccess<'de>>(
+        mut members: A,
+        levels: u8,
+        place: &mut Member<Self>,
+    ) -> Result<(), A::Error> {
+        let mut body = OptionsBody::default();
+        let mut came = [false; 4];
+        let [explain, section, role, generation] = &mut came;
         let mut others = Names::default();
         while let Some(name) = members.next_key_seed(Name)? {
+            let of = &mut members;
             match &*name {
-                "explain" => put::<Bool, A>(&mut explain, &name, &mut members, levels)?,
-                "section" => put::<Bool, A>(&mut section, &name, &mut members, levels)?,
-                "test_role" => put::<Text, A>(&mut role, &name, &mut members, levels)?,
-                "min_generation" => put::<Number, A>(&mut generation, &name, &mut members, levels)?,
-                _ => others.skip(name, &mut members, levels)?,
+                "explain" => put::<Bool, A>(&mut body.explain, explain, &name, of, levels)?,
+                "section" => put::<Bool, A>(&mut body.section, section, &name, of, levels)?,
+                "test_role" => put::<Text, A>(&mut body.test_role, role, &name, of, levels)?,
+                "min_generation" => {
+                    put::<Number, A>(&mut body.min_generation, generation, &name, of, levels)?;
+                }
+                _ => others.skip(name, of, levels)?,
             }
         }
-        let unknown = others.first().map(shorten);
+        body.unknown = others.first().map(shorten);
         others.finish()?;
-        Ok(Some(Self::new(OptionsBody {
-            explain: explain.unwrap_or_default(),
-            section: section.unwrap_or_default(),
-            test_role: role.unwrap_or_default(),
-            min_generation: generation.unwrap_or_default(),
-            unknown,
-        })))
+        *place = Member::Is(Self::new(body));
+        Ok(())
     }
 }
 

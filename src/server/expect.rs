@@ -20,21 +20,27 @@ pub(super) fn body<'a, S: Shape<'a>>(body: &'a [u8]) -> Result<S::Out, Refusal> 
     // Once for all, and with the validator of the standard library: the fastest way.
     let text = std::str::from_utf8(body)
         .map_err(|error| not_json(format!("the body is not UTF-8: {error}")))?;
-    match plain::read::<S>(text).map_or_else(|| any::<S>(text), Ok)? {
+    let mut read = Member::Absent;
+    if !plain::read::<S>(text, &mut read) {
+        any::<S>(text, &mut read)?;
+    }
+    match read {
         Member::Is(request) => Ok(request),
         Member::Absent => Err(wrong("the body", "an object", "null")),
         Member::Wrong(found) => Err(wrong("the body", "an object", found)),
     }
 }
 
-/// Reads any body, and says what is wrong with one that is no JSON.
-fn any<'a, S: Shape<'a>>(body: &'a str) -> Result<Member<S::Out>, Refusal> {
+/// Reads any body to this place, and says what is wrong with one that is no JSON.
+#[cold]
+fn any<'a, S: Shape<'a>>(body: &'a str, place: &mut Member<S::Out>) -> Result<(), Refusal> {
     let mut reader = serde_json::Deserializer::from_str(body);
-    let read = Read::<S>::outermost().deserialize(&mut reader);
-    let read = read.and_then(|read| reader.end().map(|()| read));
+    let read = Read::<S>::outermost(place).deserialize(&mut reader);
+    let read = read.and_then(|()| reader.end());
     read.map_err(|error| not_json(format!("the body is no valid JSON: {error}")))
 }
 
+#[inline]
 pub(super) fn optional<'m, T>(
     member: &'m Member<T>,
     path: &str,
@@ -47,25 +53,23 @@ pub(super) fn optional<'m, T>(
     }
 }
 
+#[inline]
 pub(super) fn required<'m, T>(
     member: &'m Member<T>,
     path: &str,
     expected: &str,
 ) -> Result<&'m T, Refusal> {
-    optional(member, path, expected)?.ok_or_else(|| {
-        Refusal::bad(
-            RefusalCode::MissingMember,
-            format!("{path} is missing: it must be {expected}"),
-        )
-    })
+    match member {
+        Member::Is(value) => Ok(value),
+        Member::Absent => Err(missing(path, expected)),
+        Member::Wrong(found) => Err(wrong(path, expected, found)),
+    }
 }
 
+#[inline]
 pub(super) fn text<'m>(member: &'m Member<Cow<'_, str>>, path: &str) -> Result<&'m str, Refusal> {
     match required(member, path, "a string")?.as_ref() {
-        "" => Err(Refusal::bad(
-            RefusalCode::EmptyMember,
-            format!("{path} is empty"),
-        )),
+        "" => Err(empty(path)),
         text => Ok(text),
     }
 }
@@ -75,6 +79,19 @@ pub(super) fn properties<'m, 'a>(
     path: &str,
 ) -> Result<&'m Properties<'a>, Refusal> {
     Ok(optional(member, path, "an object")?.unwrap_or(&NO_PROPERTIES))
+}
+
+#[cold]
+fn missing(path: &str, expected: &str) -> Refusal {
+    Refusal::bad(
+        RefusalCode::MissingMember,
+        format!("{path} is missing: it must be {expected}"),
+    )
+}
+
+#[cold]
+fn empty(path: &str) -> Refusal {
+    Refusal::bad(RefusalCode::EmptyMember, format!("{path} is empty"))
 }
 
 #[cold]

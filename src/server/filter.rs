@@ -26,7 +26,7 @@ use crate::model::{Properties, Timestamp};
 use crate::telemetry::{Api, Code};
 
 /// A question as it came.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 struct FilterRequest<'a> {
     question: EvaluationRequest<'a>,
     columns: Member<Properties<'a>>,
@@ -130,21 +130,29 @@ impl FilterRequest<'_> {
 impl<'de> Shape<'de> for FilterRequest<'de> {
     type Out = Self;
 
-    fn object<A: MapAccess<'de>>(members: A, levels: u8) -> Result<Option<Self>, A::Error> {
-        let (mut columns, mut dialect) = (None, None);
-        let question = EvaluationRequest::and(members, levels, |name, members| {
+    fn object<A: MapAccess<'de>>(
+        members: A,
+        levels: u8,
+        place: &mut Member<Self>,
+    ) -> Result<(), A::Error> {
+        let mut request = Self::default();
+        let Self {
+            question,
+            columns,
+            dialect,
+        } = &mut request;
+        let mut came = [false; 2];
+        let [of_columns, of_dialect] = &mut came;
+        question.fill(members, levels, |name, of| {
             match name {
-                "columns" => put::<Properties<'_>, A>(&mut columns, name, members, levels)?,
-                "dialect" => put::<Text, A>(&mut dialect, name, members, levels)?,
+                "columns" => put::<Properties<'_>, A>(columns, of_columns, name, of, levels)?,
+                "dialect" => put::<Text, A>(dialect, of_dialect, name, of, levels)?,
                 _ => return Ok(false),
             }
             Ok(true)
         })?;
-        Ok(Some(Self {
-            question,
-            columns: columns.unwrap_or_default(),
-            dialect: dialect.unwrap_or_default(),
-        }))
+        *place = Member::Is(request);
+        Ok(())
     }
 }
 

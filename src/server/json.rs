@@ -32,6 +32,8 @@ pub(super) enum Member<T> {
 }
 
 /// What a member should be. Whatever a shape does not take up is read, checked, and wrong.
+///
+/// What is read is put where it belongs at once: handed up step by step, it would be moved at each.
 pub(super) trait Shape<'de>: Sized {
     /// What is made of it.
     type Out;
@@ -52,22 +54,29 @@ pub(super) trait Shape<'de>: Sized {
     }
 
     /// From an array; `levels` more may stand in it.
-    fn array<A: SeqAccess<'de>>(items: A, levels: u8) -> Result<Option<Self::Out>, A::Error> {
+    fn array<A: SeqAccess<'de>>(
+        items: A,
+        levels: u8,
+        place: &mut Member<Self::Out>,
+    ) -> Result<(), A::Error> {
         skip_items(items, levels)?;
-        Ok(None)
+        *place = Member::Wrong("an array");
+        Ok(())
     }
 
     /// From an object; `levels` more may stand in it.
     fn object<A: MapAccess<'de>>(
         mut members: A,
         levels: u8,
-    ) -> Result<Option<Self::Out>, A::Error> {
+        place: &mut Member<Self::Out>,
+    ) -> Result<(), A::Error> {
         let mut names = Names::default();
         while let Some(name) = members.next_key_seed(Name)? {
             names.skip(name, &mut members, levels)?;
         }
         names.finish()?;
-        Ok(None)
+        *place = Member::Wrong("an object");
+        Ok(())
     }
 }
 
@@ -78,10 +87,10 @@ pub(super) struct Bool;
 /// A number.
 pub(super) struct Number;
 
-/// Reads one member of the shape `S`, in which `levels` of nesting are left.
-pub(super) struct Read<S> {
+/// Reads one member of the shape `S`, in which `levels` of nesting are left, to its place.
+pub(super) struct Read<'p, 'de, S: Shape<'de>> {
     levels: u8,
-    shape: std::marker::PhantomData<S>,
+    place: &'p mut Member<S::Out>,
 }
 
 /// Reads a name; borrowed if it has no escapes.
@@ -125,8 +134,13 @@ impl Shape<'_> for Number {
 impl<'de> Shape<'de> for Properties<'de> {
     type Out = Self;
 
-    fn object<A: MapAccess<'de>>(members: A, levels: u8) -> Result<Option<Self>, A::Error> {
-        properties(members, levels).map(Some)
+    fn object<A: MapAccess<'de>>(
+        members: A,
+        levels: u8,
+        place: &mut Member<Self>,
+    ) -> Result<(), A::Error> {
+        *place = Member::Is(properties(members, levels)?);
+        Ok(())
     }
 }
 
@@ -134,9 +148,11 @@ fn properties<'de, A: MapAccess<'de>>(
     mut members: A,
     levels: u8,
 ) -> Result<Properties<'de>, A::Error> {
-    let mut read = Vec::new();
-    while let Some(name) = members.next_key_seed(Name)? {
+    let mut next = members.next_key_seed(Name)?;
+    let mut read = room(&next);
+    while let Some(name) = next {
         read.push((name, members.next_value_seed(Any { levels })?));
+        next = members.next_key_seed(Name)?;
     }
     sorted(read)
 }
@@ -148,15 +164,23 @@ pub(super) fn properties_but<'de, A: MapAccess<'de>>(
     but: &str,
     mut take: impl FnMut(&str, &mut A) -> Result<(), A::Error>,
 ) -> Result<Properties<'de>, A::Error> {
-    let mut read = Vec::new();
-    while let Some(name) = members.next_key_seed(Name)? {
+    let mut next = members.next_key_seed(Name)?;
+    let mut read = room(&next);
+    while let Some(name) = next {
         if name == but {
             take(&name, &mut members)?;
         } else {
             read.push((name, members.next_value_seed(Any { levels })?));
         }
+        next = members.next_key_seed(Name)?;
     }
     sorted(read)
+}
+
+/// Room for members, if there is a first one: mostly they are few.
+fn room<'de>(first: &Option<Cow<'de, str>>) -> Vec<(Cow<'de, str>, Value<'de>)> {
+    const FEW: usize = 4;
+    Vec::with_capacity(if first.is_some() { FEW } else { 0 })
 }
 
 fn sorted<'de, E: Error>(members: Vec<(Cow<'de, str>, Value<'de>)>) -> Result<Properties<'de>, E> {
@@ -165,74 +189,79 @@ fn sorted<'de, E: Error>(members: Vec<(Cow<'de, str>, Value<'de>)>) -> Result<Pr
 
 // === impl Read ===
 
-impl<S> Read<S> {
+impl<'p, 'de, S: Shape<'de>> Read<'p, 'de, S> {
     /// The outermost value.
-    pub(super) const fn outermost() -> Self {
-        Self::within(NESTING_MAX)
+    pub(super) const fn outermost(place: &'p mut Member<S::Out>) -> Self {
+        Self::within(NESTING_MAX, place)
     }
 
     /// A member of an object in which `levels` of nesting are left.
-    pub(super) const fn within(levels: u8) -> Self {
-        Self {
-            levels,
-            shape: std::marker::PhantomData,
-        }
+    pub(super) const fn within(levels: u8, place: &'p mut Member<S::Out>) -> Self {
+        Self { levels, place }
+    }
+
+    fn number<E>(self, number: f64) -> Result<(), E> {
+        *self.place = Member::of(S::number(number), "a number");
+        Ok(())
     }
 }
 
-impl<'de, S: Shape<'de>> DeserializeSeed<'de> for Read<S> {
-    type Value = Member<S::Out>;
+impl<'de, S: Shape<'de>> DeserializeSeed<'de> for Read<'_, 'de, S> {
+    type Value = ();
 
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
         deserializer.deserialize_any(self)
     }
 }
 
-impl<'de, S: Shape<'de>> Visitor<'de> for Read<S> {
-    type Value = Member<S::Out>;
+impl<'de, S: Shape<'de>> Visitor<'de> for Read<'_, 'de, S> {
+    type Value = ();
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("a JSON value")
     }
 
-    fn visit_unit<E>(self) -> Result<Self::Value, E> {
-        Ok(Member::Absent)
+    fn visit_unit<E>(self) -> Result<(), E> {
+        *self.place = Member::Absent;
+        Ok(())
     }
 
-    fn visit_bool<E>(self, value: bool) -> Result<Self::Value, E> {
-        Ok(Member::of(S::bool(value), "a boolean"))
-    }
-
-    #[expect(clippy::cast_precision_loss, reason = "JSON numbers are doubles here")]
-    fn visit_i64<E>(self, value: i64) -> Result<Self::Value, E> {
-        Ok(Member::of(S::number(value as f64), "a number"))
+    fn visit_bool<E>(self, value: bool) -> Result<(), E> {
+        *self.place = Member::of(S::bool(value), "a boolean");
+        Ok(())
     }
 
     #[expect(clippy::cast_precision_loss, reason = "JSON numbers are doubles here")]
-    fn visit_u64<E>(self, value: u64) -> Result<Self::Value, E> {
-        Ok(Member::of(S::number(value as f64), "a number"))
+    fn visit_i64<E>(self, value: i64) -> Result<(), E> {
+        self.number(value as f64)
     }
 
-    fn visit_f64<E>(self, value: f64) -> Result<Self::Value, E> {
-        Ok(Member::of(S::number(value), "a number"))
+    #[expect(clippy::cast_precision_loss, reason = "JSON numbers are doubles here")]
+    fn visit_u64<E>(self, value: u64) -> Result<(), E> {
+        self.number(value as f64)
     }
 
-    fn visit_borrowed_str<E>(self, text: &'de str) -> Result<Self::Value, E> {
-        Ok(Member::of(S::text(Cow::Borrowed(text)), "a string"))
+    fn visit_f64<E>(self, value: f64) -> Result<(), E> {
+        self.number(value)
     }
 
-    fn visit_str<E>(self, text: &str) -> Result<Self::Value, E> {
-        Ok(Member::of(S::text(Cow::Owned(text.to_owned())), "a string"))
+    #[inline]
+    fn visit_borrowed_str<E>(self, text: &'de str) -> Result<(), E> {
+        *self.place = Member::of(S::text(Cow::Borrowed(text)), "a string");
+        Ok(())
     }
 
-    fn visit_seq<A: SeqAccess<'de>>(self, items: A) -> Result<Self::Value, A::Error> {
-        let levels = deeper(self.levels)?;
-        Ok(Member::of(S::array(items, levels)?, "an array"))
+    fn visit_str<E>(self, text: &str) -> Result<(), E> {
+        *self.place = Member::of(S::text(Cow::Owned(text.to_owned())), "a string");
+        Ok(())
     }
 
-    fn visit_map<A: MapAccess<'de>>(self, members: A) -> Result<Self::Value, A::Error> {
-        let levels = deeper(self.levels)?;
-        Ok(Member::of(S::object(members, levels)?, "an object"))
+    fn visit_seq<A: SeqAccess<'de>>(self, items: A) -> Result<(), A::Error> {
+        S::array(items, deeper(self.levels)?, self.place)
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, members: A) -> Result<(), A::Error> {
+        S::object(members, deeper(self.levels)?, self.place)
     }
 }
 
@@ -369,17 +398,18 @@ impl<'de> Names<'de> {
     }
 }
 
-/// Puts a member where it belongs, unless one of its name was there before.
+/// Reads a member to where it belongs, unless one of its name came before.
 pub(super) fn put<'de, S: Shape<'de>, A: MapAccess<'de>>(
-    place: &mut Option<Member<S::Out>>,
+    place: &mut Member<S::Out>,
+    came: &mut bool,
     name: &str,
     members: &mut A,
     levels: u8,
 ) -> Result<(), A::Error> {
-    match place.replace(members.next_value_seed(Read::<S>::within(levels))?) {
-        None => Ok(()),
-        Some(_) => Err(duplicate(name)),
+    if std::mem::replace(came, true) {
+        return Err(duplicate(name));
     }
+    members.next_value_seed(Read::<S>::within(levels, place))
 }
 
 #[cold]

@@ -25,7 +25,7 @@ const SEAL_BYTES: usize = 32;
 const LIMIT_BYTES: usize = 4;
 
 /// What a request says of the page that it wants.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct PageBody<'a> {
     token: Member<Cow<'a, str>>,
     limit: Member<f64>,
@@ -84,21 +84,26 @@ impl PageBody<'_> {
 impl<'de> Shape<'de> for PageBody<'de> {
     type Out = Self;
 
-    fn object<A: MapAccess<'de>>(mut members: A, levels: u8) -> Result<Option<Self>, A::Error> {
-        let (mut token, mut limit) = (None, None);
+    fn object<A: MapAccess<'de>>(
+        mut members: A,
+        levels: u8,
+        place: &mut Member<Self>,
+    ) -> Result<(), A::Error> {
+        let mut body = Self::default();
+        let mut came = [false; 2];
+        let [token, limit] = &mut came;
         let mut others = Names::default();
         while let Some(name) = members.next_key_seed(Name)? {
+            let of = &mut members;
             match &*name {
-                "token" => put::<Text, A>(&mut token, &name, &mut members, levels)?,
-                "limit" => put::<Number, A>(&mut limit, &name, &mut members, levels)?,
-                _ => others.skip(name, &mut members, levels)?,
+                "token" => put::<Text, A>(&mut body.token, token, &name, of, levels)?,
+                "limit" => put::<Number, A>(&mut body.limit, limit, &name, of, levels)?,
+                _ => others.skip(name, of, levels)?,
             }
         }
         others.finish()?;
-        Ok(Some(Self {
-            token: token.unwrap_or_default(),
-            limit: limit.unwrap_or_default(),
-        }))
+        *place = Member::Is(body);
+        Ok(())
     }
 }
 

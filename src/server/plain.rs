@@ -14,12 +14,13 @@ use serde::forward_to_deserialize_any;
 
 use super::json::{Member, Read, Shape};
 
-/// Reads a whole body. `None`: it is not plain.
-pub(super) fn read<'a, S: Shape<'a>>(body: &'a str) -> Option<Member<S::Out>> {
+/// Reads a whole body to this place, and returns whether it is plain. If it is not, anything may
+/// stand there.
+pub(super) fn read<'a, S: Shape<'a>>(body: &'a str, place: &mut Member<S::Out>) -> bool {
     let mut reader = Reader { body, at: 0 };
-    let read = Read::<S>::outermost().deserialize(&mut reader).ok()?;
+    let read = Read::<S>::outermost(place).deserialize(&mut reader);
     // Nothing may follow.
-    reader.peek().is_none().then_some(read)
+    read.is_ok() && reader.peek().is_none()
 }
 
 /// What is read, and how far.
@@ -42,8 +43,15 @@ struct NotPlain;
 
 impl<'a> Reader<'a> {
     /// The next byte that is no space.
-    #[inline]
+    #[inline(always)] // so are all steps that each name and text takes: calling them costs as much
     fn peek(&mut self) -> Option<u8> {
+        match *self.body.as_bytes().get(self.at)? {
+            ..=b' ' => self.peek_behind_spaces(),
+            byte => Some(byte),
+        }
+    }
+
+    fn peek_behind_spaces(&mut self) -> Option<u8> {
         loop {
             let byte = *self.body.as_bytes().get(self.at)?;
             if !matches!(byte, b' ' | b'\n' | b'\r' | b'\t') {
@@ -54,7 +62,7 @@ impl<'a> Reader<'a> {
     }
 
     /// Goes past this byte, which must be the next.
-    #[inline]
+    #[inline(always)]
     fn pass(&mut self, byte: u8) -> Result<(), NotPlain> {
         if self.peek() != Some(byte) {
             return Err(NotPlain);
@@ -74,34 +82,39 @@ impl<'a> Reader<'a> {
     }
 
     /// A string's text; its quote is the next.
-    #[inline]
+    #[inline(always)]
     fn text(&mut self) -> Result<&'a str, NotPlain> {
         let begin = self.at + 1;
-        let end = self.end_of_text(begin);
-        if self.body.as_bytes().get(end) != Some(&b'"') {
+        let mut end = begin;
+        let mut rest = self.body.as_bytes().get(begin..).unwrap_or_default();
+        let last = loop {
+            let word = match rest.first_chunk() {
+                Some(word) => u64::from_le_bytes(*word),
+                None => self.last_bytes(rest.len()),
+            };
+            let ends = ends(word);
+            if ends != 0 {
+                let bits = ends.trailing_zeros() & !7;
+                end += bits as usize / 8;
+                break (word >> bits) as u8;
+            }
+            end += 8;
+            rest = rest.get(8..).unwrap_or_default();
+        };
+        if last != b'"' {
             return Err(NotPlain);
         }
         self.at = end + 1;
         self.body.get(begin..end).ok_or(NotPlain)
     }
 
-    /// Where the first byte stands that ends a string or may not stand in one as it is.
-    #[inline]
-    fn end_of_text(&self, mut at: usize) -> usize {
-        let bytes = self.body.as_bytes();
-        while let Some(word) = bytes.get(at..).and_then(<[u8]>::first_chunk) {
-            let ends = ends(u64::from_le_bytes(*word));
-            if ends != 0 {
-                return at + ends.trailing_zeros() as usize / 8;
-            }
-            at += 8;
-        }
-        while let Some(byte) = bytes.get(at)
-            && !matches!(byte, ..b' ' | b'"' | b'\\')
-        {
-            at += 1;
-        }
-        at
+    /// The body's last bytes, fewer than eight, as a word; what there is not is 0, which ends a
+    /// string. A body that makes no whole word is not worth the while.
+    fn last_bytes(&self, bytes: usize) -> u64 {
+        let word = self.body.as_bytes().last_chunk();
+        let word = word.map_or(0, |word| u64::from_le_bytes(*word));
+        let there_are_not = 64 - 8 * bytes as u32;
+        word.checked_shr(there_are_not).unwrap_or(0)
     }
 
     /// The bytes of a number, and whatever else looks like some.
@@ -179,8 +192,11 @@ impl<'de> Deserializer<'de> for &mut Reader<'de> {
     type Error = NotPlain;
 
     fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, NotPlain> {
-        match self.peek().ok_or(NotPlain)? {
-            b'"' => visitor.visit_borrowed_str(self.text()?),
+        let next = self.peek().ok_or(NotPlain)?;
+        if next == b'"' {
+            return visitor.visit_borrowed_str(self.text()?);
+        }
+        match next {
             b'{' => {
                 let read = visitor.visit_map(self.items())?;
                 self.pass(b'}').map(|()| read)
@@ -203,16 +219,21 @@ impl<'de> Deserializer<'de> for &mut Reader<'de> {
 // === impl Items ===
 
 impl Items<'_, '_> {
-    /// Whether there is one more before `end`.
-    #[inline]
-    fn goes_on(&mut self, end: u8) -> Result<bool, NotPlain> {
-        match self.reader.peek() {
-            Some(next) if next == end => return Ok(false),
-            Some(b',') if !self.first => self.reader.at += 1,
-            Some(_) if self.first => self.first = false,
-            _ => return Err(NotPlain),
+    /// The first byte of the next one; `None`: `end` comes first.
+    #[inline(always)]
+    fn next(&mut self, end: u8) -> Result<Option<u8>, NotPlain> {
+        let next = self.reader.peek().ok_or(NotPlain)?;
+        if next == end {
+            return Ok(None);
         }
-        Ok(true)
+        if std::mem::replace(&mut self.first, false) {
+            return Ok(Some(next));
+        }
+        if next != b',' {
+            return Err(NotPlain);
+        }
+        self.reader.at += 1;
+        self.reader.peek().map(Some).ok_or(NotPlain)
     }
 }
 
@@ -223,9 +244,9 @@ impl<'a> SeqAccess<'a> for Items<'_, 'a> {
         &mut self,
         seed: T,
     ) -> Result<Option<T::Value>, NotPlain> {
-        match self.goes_on(b']')? {
-            true => seed.deserialize(&mut *self.reader).map(Some),
-            false => Ok(None),
+        match self.next(b']')? {
+            Some(_) => seed.deserialize(&mut *self.reader).map(Some),
+            None => Ok(None),
         }
     }
 }
@@ -237,15 +258,13 @@ impl<'a> MapAccess<'a> for Items<'_, 'a> {
         &mut self,
         seed: K,
     ) -> Result<Option<K::Value>, NotPlain> {
-        if !self.goes_on(b'}')? {
-            return Ok(None);
-        }
-        match self.reader.peek() {
+        match self.next(b'}')? {
+            None => Ok(None),
             Some(b'"') => {
                 let name = BorrowedStrDeserializer::new(self.reader.text()?);
                 seed.deserialize(name).map(Some)
             }
-            _ => Err(NotPlain),
+            Some(_) => Err(NotPlain),
         }
     }
 

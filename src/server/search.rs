@@ -22,7 +22,7 @@ use crate::snapshot::Snapshot;
 use crate::telemetry::{Api, Limit};
 
 /// A search as it came.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 struct SearchRequest<'a> {
     question: EvaluationRequest<'a>,
     page: Member<PageBody<'a>>,
@@ -129,17 +129,21 @@ impl Sought {
 impl<'de> Shape<'de> for SearchRequest<'de> {
     type Out = Self;
 
-    fn object<A: MapAccess<'de>>(members: A, levels: u8) -> Result<Option<Self>, A::Error> {
-        let mut page = None;
-        let question = EvaluationRequest::and(members, levels, |name, members| {
+    fn object<A: MapAccess<'de>>(
+        members: A,
+        levels: u8,
+        place: &mut Member<Self>,
+    ) -> Result<(), A::Error> {
+        let mut request = Self::default();
+        let Self { question, page } = &mut request;
+        let mut came = false;
+        question.fill(members, levels, |name, of| {
             if name != "page" {
                 return Ok(false);
             }
-            put::<PageBody<'_>, A>(&mut page, name, members, levels).map(|()| true)
+            put::<PageBody<'_>, A>(page, &mut came, name, of, levels).map(|()| true)
         })?;
-        Ok(Some(Self {
-            question,
-            page: page.unwrap_or_default(),
-        }))
+        *place = Member::Is(request);
+        Ok(())
     }
 }

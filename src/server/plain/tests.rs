@@ -7,13 +7,15 @@ use crate::model::Properties;
 
 /// What `serde_json` makes of a body.
 fn any(body: &str) -> Option<Member<Properties<'_>>> {
+    let mut read = Member::Absent;
     let mut reader = serde_json::Deserializer::from_str(body);
-    let read = Read::<Properties<'_>>::outermost().deserialize(&mut reader);
-    read.and_then(|read| reader.end().map(|()| read)).ok()
+    let came = Read::<Properties<'_>>::outermost(&mut read).deserialize(&mut reader);
+    came.and_then(|()| reader.end()).ok().map(|()| read)
 }
 
 fn plain(body: &str) -> Option<Member<Properties<'_>>> {
-    read::<Properties<'_>>(body)
+    let mut place = Member::Absent;
+    read::<Properties<'_>>(body, &mut place).then_some(place)
 }
 
 /// How the reader did with some bodies.
