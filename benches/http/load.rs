@@ -1,6 +1,6 @@
 //! The load: wrk and h2load for closed loops, and clients of our own where they cannot be had.
 
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{BufRead, BufReader, ErrorKind, Read, Write};
 use std::net::TcpStream;
 use std::os::unix::net::UnixStream;
 use std::process::Command;
@@ -25,7 +25,7 @@ pub(crate) struct Load {
     items: u64,
 }
 
-/// A client with one connection, which blocks.
+/// A client with one connection.
 pub(crate) struct Client {
     reader: BufReader<Box<dyn Stream>>,
     line: String,
@@ -33,6 +33,10 @@ pub(crate) struct Client {
 
 pub(crate) trait Stream: Read + Write {}
 impl<T: Read + Write> Stream for T {}
+
+/// A socket whose reader does not sleep, so that what is measured has no waking of the asking core
+/// in it, which takes longer than an answer.
+struct Awake<S>(S);
 
 // === impl Load ===
 
@@ -203,41 +207,70 @@ pub(crate) fn one_client(server: &Server, path: &str, bodies: &[String], unix: b
     }
 }
 
-/// So many requests a second, each timed from the moment at which it was due.
-pub(crate) fn steady(
-    server: &Server,
-    path: &str,
-    bodies: &[String],
-    rate: u32,
-    length: Duration,
-) -> Measured {
-    let requests: Vec<Vec<u8>> = bodies.iter().map(|body| request(path, body)).collect();
-    let mut client = Client::connect(server, false);
-    let apart = Duration::from_secs(1) / rate;
-    let before = server.cpu();
-    let began = Instant::now();
-    let mut took = Vec::new();
-    for (request, n) in requests.iter().cycle().zip(0_u32..) {
-        let due = began + apart * n;
-        if due - began > length {
-            break;
+/// A load of [`RATE`] requests a second, in turns of [`TURN`]: what it is compared with has the turns
+/// between, so that what disturbs the machine disturbs both.
+pub(crate) struct Steady<'s> {
+    server: &'s Server,
+    requests: std::iter::Cycle<std::vec::IntoIter<Vec<u8>>>,
+    client: Client,
+    cpu: Duration,
+    spent: Duration,
+    took: Vec<Duration>,
+}
+
+const RATE: u32 = 1_000;
+/// Requests of a turn, which takes a tenth of a second.
+const TURN: u32 = RATE / TURNS_A_SECOND;
+pub(crate) const TURNS_A_SECOND: u32 = 10;
+
+impl<'s> Steady<'s> {
+    pub(crate) fn new(server: &'s Server, path: &str, bodies: &[String]) -> Self {
+        let requests: Vec<_> = bodies.iter().map(|body| request(path, body)).collect();
+        Self {
+            server,
+            requests: requests.into_iter().cycle(),
+            client: Client::awake(server),
+            cpu: Duration::ZERO,
+            spent: Duration::ZERO,
+            took: Vec::new(),
         }
-        // Sleeping is late by more than what is measured: the last stretch is waited out awake.
-        if let Some(early) = due.checked_duration_since(Instant::now() + Duration::from_micros(200))
-        {
-            std::thread::sleep(early);
-        }
-        while Instant::now() < due {
-            std::hint::spin_loop();
-        }
-        client.send(request);
-        took.push(due.elapsed());
     }
-    let (length, requests) = (began.elapsed().as_secs_f64(), took.len() as f64);
-    Measured {
-        rate: requests / length,
-        cpu: (server.cpu() - before).as_secs_f64() / requests,
-        latencies: latencies(&mut took),
+
+    /// Each request is timed from the moment at which it was due, so that no stall is hidden.
+    pub(crate) fn turn(&mut self) {
+        let apart = Duration::from_secs(1) / RATE;
+        let before = self.server.cpu();
+        let began = Instant::now();
+        for (request, n) in self.requests.by_ref().zip(0..TURN) {
+            let due = began + apart * n;
+            wait_awake(due);
+            self.client.send(&request);
+            self.took.push(due.elapsed());
+        }
+        wait_awake(began + apart * TURN);
+        self.spent += began.elapsed();
+        // A thread that has ended since took its share along.
+        self.cpu += self.server.cpu().saturating_sub(before);
+    }
+
+    pub(crate) fn measured(mut self) -> Measured {
+        let requests = self.took.len() as f64;
+        Measured {
+            rate: requests / self.spent.as_secs_f64(),
+            cpu: self.cpu.as_secs_f64() / requests,
+            latencies: latencies(&mut self.took),
+        }
+    }
+}
+
+/// Waits for a moment. Sleeping is late by more than what is measured: the last stretch is waited
+/// out awake.
+fn wait_awake(due: Instant) {
+    if let Some(early) = due.checked_duration_since(Instant::now() + Duration::from_micros(200)) {
+        std::thread::sleep(early);
+    }
+    while Instant::now() < due {
+        std::hint::spin_loop();
     }
 }
 
@@ -294,19 +327,56 @@ fn seconds(text: &str) -> f64 {
     number.parse::<f64>().unwrap() * unit
 }
 
+// === impl Awake ===
+
+impl<S: Read> Read for Awake<S> {
+    fn read(&mut self, into: &mut [u8]) -> std::io::Result<usize> {
+        loop {
+            match self.0.read(into) {
+                Err(error) if error.kind() == ErrorKind::WouldBlock => std::hint::spin_loop(),
+                read => return read,
+            }
+        }
+    }
+}
+
+impl<S: Write> Write for Awake<S> {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.write(bytes)
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        self.0.flush()
+    }
+}
+
+fn over_tcp(server: &Server) -> TcpStream {
+    let stream = TcpStream::connect(&server.address).unwrap();
+    stream.set_nodelay(true).unwrap();
+    stream
+}
+
 // === impl Client ===
 
 impl Client {
     pub(crate) fn connect(server: &Server, unix: bool) -> Self {
-        let stream: Box<dyn Stream> = if unix {
-            Box::new(UnixStream::connect(&server.unix).unwrap())
+        if unix {
+            Self::new(UnixStream::connect(&server.unix).unwrap())
         } else {
-            let stream = TcpStream::connect(&server.address).unwrap();
-            stream.set_nodelay(true).unwrap();
-            Box::new(stream)
-        };
+            Self::new(over_tcp(server))
+        }
+    }
+
+    /// One that does not sleep until its answer comes.
+    fn awake(server: &Server) -> Self {
+        let stream = over_tcp(server);
+        stream.set_nonblocking(true).unwrap();
+        Self::new(Awake(stream))
+    }
+
+    fn new(stream: impl Stream + 'static) -> Self {
         Self {
-            reader: BufReader::new(stream),
+            reader: BufReader::new(Box::new(stream)),
             line: String::new(),
         }
     }

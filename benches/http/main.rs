@@ -32,7 +32,7 @@ mod server;
 mod table;
 
 use std::path::Path;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use callgate::decide;
 use callgate::model::Timestamp;
@@ -41,7 +41,7 @@ use callgate::snapshot::Snapshot;
 use fastrand::Rng;
 use generate::{Company, Question, Shape, question};
 use inside::Inside;
-use load::{Load, Measured};
+use load::{Load, Measured, Steady};
 use serde_json::Value;
 use server::Server;
 use table::Table;
@@ -279,55 +279,52 @@ impl Bench {
         let server = Server::callgate(&trees[1], &self.scratch.path().join("changing.sock"));
         let path = "/demo/access/v1/evaluation";
         let bodies = bodies(&requests(&Shape::M, &company));
-        let length = self.length.max(Duration::from_secs(3));
+        let seconds = self.length.as_secs().max(3);
         let users = |tree: &Path, of: &str| tree.join(format!("companies/{of}/users.csv"));
         let texts: Vec<_> = all
             .iter()
             .map(|of| std::fs::read(users(&trees[0], of)).unwrap())
             .collect();
         let mut reloads = 0;
+        // What is changed is written before, so that changing it takes little.
+        let mut prepare = |n: usize| -> Vec<_> {
+            reloads += 1;
+            let files = all.iter().zip(&texts).map(|(of, text)| {
+                let mut text = text.clone();
+                text.extend(format!("new{reloads},,,,,,,\n").bytes());
+                let file = self.scratch.path().join(format!("{of}-{reloads}"));
+                std::fs::write(&file, text).unwrap();
+                std::fs::File::open(&file).unwrap().sync_all().unwrap();
+                (file, users(&trees[n], of))
+            });
+            files.collect()
+        };
         let mut rounds = Vec::new();
         let mut inside = [Inside::default(); 2];
         for round in 0..self.rounds.max(9) {
-            let mut measured = [Measured::default(); 2];
-            for n in [round % 2, 1 - round % 2] {
-                // What is changed is written before, so that changing it takes little.
-                let prepared: Vec<Vec<_>> = (0..length.as_secs())
-                    .map(|_| {
-                        reloads += 1;
-                        let files = all.iter().zip(&texts).map(|(of, text)| {
-                            let mut text = text.clone();
-                            text.extend(format!("new{reloads},,,,,,,\n").bytes());
-                            let file = self.scratch.path().join(format!("{of}-{reloads}"));
-                            std::fs::write(&file, text).unwrap();
-                            std::fs::File::open(&file).unwrap().sync_all().unwrap();
-                            (file, users(&trees[n], of))
-                        });
-                        files.collect()
-                    })
-                    .collect();
-                let before = Inside::of(&server);
-                std::thread::scope(|scope| {
-                    scope.spawn(|| {
-                        server::give_way();
-                        for files in &prepared {
-                            let began = Instant::now();
-                            for (file, to) in files {
+            let mut pair = [0, 1].map(|_| Steady::new(&server, path, &bodies));
+            for _ in 0..seconds {
+                for n in [round % 2, 1 - round % 2] {
+                    let files = prepare(n);
+                    let before = Inside::of(&server);
+                    std::thread::scope(|scope| {
+                        scope.spawn(|| {
+                            server::give_way();
+                            for (file, to) in &files {
                                 std::fs::rename(file, to).unwrap();
                             }
                             if n == 1 {
                                 load::reload(&server);
                             }
-                            let second = Duration::from_secs(1);
-                            std::thread::sleep(second.saturating_sub(began.elapsed()));
+                        });
+                        for _ in 0..load::TURNS_A_SECOND {
+                            pair[n].turn();
                         }
                     });
-                    measured[n] = load::steady(&server, path, &bodies, 1_000, length);
-                });
-                inside[n].add(&before, &Inside::of(&server));
-                std::thread::sleep(Duration::from_secs(1));
+                    inside[n].add(&before, &Inside::of(&server));
+                }
             }
-            rounds.push(measured);
+            rounds.push(pair.map(Steady::measured));
         }
         for (inside, when) in inside.iter().zip(["unseen files", "all companies"]) {
             println!("while {when} changed each second: {inside}");
@@ -364,14 +361,19 @@ impl Bench {
         if !self.wants(name) {
             return;
         }
+        let turns = self.length.as_secs_f64() * f64::from(load::TURNS_A_SECOND);
         let mut rounds = Vec::new();
         for round in 0..self.rounds.max(9) {
-            let mut measured = [Measured::default(); 2];
-            for n in [round % 2, 1 - round % 2] {
-                let (path, bodies) = load(both[n]);
-                measured[n] = load::steady(both[n], path, bodies, 1_000, self.length);
+            let mut pair = both.map(|server| {
+                let (path, bodies) = load(server);
+                Steady::new(server, path, bodies)
+            });
+            for _ in 0..turns.ceil() as usize {
+                for n in [round % 2, 1 - round % 2] {
+                    pair[n].turn();
+                }
             }
-            rounds.push(measured);
+            rounds.push(pair.map(Steady::measured));
         }
         self.table.add(name, &rounds);
     }
