@@ -108,6 +108,8 @@ fn decisions(c: &mut Criterion) {
         bench(c, &format!("decide/{name}/by hand"), &queries, |query| {
             by_hand.check(query)
         });
+        let hot = format!("decide/{name}/by hand, 256 hot");
+        bench(c, &hot, &queries[..256], |query| by_hand.check(query));
         let snapshot = compile(&policy);
         let without = format!("decide/{name}/without conditions");
         bench(c, &without, &queries, |query| {
