@@ -105,7 +105,7 @@ impl<'a> EvaluationRequest<'a> {
             let of = &mut members;
             match &*name {
                 "subject" => {
-                    put::<EntityBody<'_>, A>(&mut self.subject, subject, &name, of, levels)?
+                    put::<EntityBody<'_>, A>(&mut self.subject, subject, &name, of, levels)?;
                 }
                 "action" => put::<ActionBody<'_>, A>(&mut self.action, action, &name, of, levels)?,
                 "resource" => {
