@@ -12,7 +12,7 @@ use super::desk::{self, Desk};
 use super::door::{Entry, no_explanation};
 use super::evaluation::{EvaluationRequest, Parts, asks_to_explain, names_generation};
 use super::expect::{self, optional, wrong};
-use super::json::{Member, Name, Names, Read, Shape, Text, put, shorten, skip_items};
+use super::json::{self, Member, Read, Shape, Text, put, shorten, skip_items};
 use super::respond::{Answer, Decisions, Refusal, RefusalCode};
 use super::trail::Trail;
 use super::worker::Worker;
@@ -229,13 +229,10 @@ impl<'de> Shape<'de> for BatchRequest<'de> {
         } = &mut batch;
         let mut came = [false; 2];
         let [items, others] = &mut came;
-        defaults.fill(members, levels, |name, of| {
-            match name {
-                "evaluations" => put::<Items<'_>, A>(evaluations, items, name, of, levels)?,
-                "options" => put::<OptionsBody<'_>, A>(options, others, name, of, levels)?,
-                _ => return Ok(false),
-            }
-            Ok(true)
+        defaults.fill(members, levels, |name, of| match name {
+            "evaluations" => put::<Items<'_>, A>(evaluations, items, name, of, levels),
+            "options" => put::<OptionsBody<'_>, A>(options, others, name, of, levels),
+            _ => Ok(false),
         })?;
         *place = Member::Is(batch);
         Ok(())
@@ -293,23 +290,18 @@ impl<'de> Shape<'de> for OptionsBody<'de> {
     type Out = Self;
 
     fn object<A: MapAccess<'de>>(
-        mut members: A,
+        members: A,
         levels: u8,
         place: &mut Member<Self>,
     ) -> Result<(), A::Error> {
         let mut body = Self::default();
         let mut came = false;
-        let mut others = Names::default();
-        while let Some(name) = members.next_key_seed(Name)? {
-            let of = &mut members;
-            match &*name {
-                "evaluations_semantic" => {
-                    put::<Text, A>(&mut body.semantic, &mut came, &name, of, levels)?;
-                }
-                _ => others.skip(name, of, levels)?,
+        json::each(members, levels, |name, of| match name {
+            "evaluations_semantic" => {
+                put::<Text, A>(&mut body.semantic, &mut came, name, of, levels)
             }
-        }
-        others.finish()?;
+            _ => Ok(false),
+        })?;
         *place = Member::Is(body);
         Ok(())
     }

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use serde::de::MapAccess;
 
 use super::expect::{self, NO_PROPERTIES, optional, properties, required, text, whole};
-use super::json::{self, Bool, Member, Name, Names, Number, Shape, Text, put, shorten};
+use super::json::{self, Bool, Member, Number, Shape, Text, put, shorten};
 use super::respond::{Refusal, RefusalCode};
 use crate::model::{Action, Entity, Properties, Query, Timestamp};
 
@@ -94,31 +94,20 @@ impl<'a> EvaluationRequest<'a> {
     /// Reads a check's parts, and whatever else `take` takes: it returns whether it did.
     pub(super) fn fill<A: MapAccess<'a>>(
         &mut self,
-        mut members: A,
+        members: A,
         levels: u8,
         mut take: impl FnMut(&str, &mut A) -> Result<bool, A::Error>,
     ) -> Result<(), A::Error> {
         let mut came = [false; 4];
         let [subject, action, resource, context] = &mut came;
-        let mut others = Names::default();
-        while let Some(name) = members.next_key_seed(Name)? {
-            let of = &mut members;
-            match &*name {
-                "subject" => {
-                    put::<EntityBody<'_>, A>(&mut self.subject, subject, &name, of, levels)?;
-                }
-                "action" => put::<ActionBody<'_>, A>(&mut self.action, action, &name, of, levels)?,
-                "resource" => {
-                    put::<EntityBody<'_>, A>(&mut self.resource, resource, &name, of, levels)?;
-                }
-                "context" => {
-                    put::<ContextBody<'_>, A>(&mut self.context, context, &name, of, levels)?;
-                }
-                other if take(other, of)? => {}
-                _ => others.skip(name, of, levels)?,
-            }
-        }
-        others.finish()
+        let others = json::each(members, levels, |name, of| match name {
+            "subject" => put::<EntityBody<'_>, A>(&mut self.subject, subject, name, of, levels),
+            "action" => put::<ActionBody<'_>, A>(&mut self.action, action, name, of, levels),
+            "resource" => put::<EntityBody<'_>, A>(&mut self.resource, resource, name, of, levels),
+            "context" => put::<ContextBody<'_>, A>(&mut self.context, context, name, of, levels),
+            other => take(other, of),
+        });
+        others.map(drop)
     }
 
     /// The parts of the check.
@@ -270,27 +259,22 @@ impl<'de> Shape<'de> for EntityBody<'de> {
     type Out = Self;
 
     fn object<A: MapAccess<'de>>(
-        mut members: A,
+        members: A,
         levels: u8,
         place: &mut Member<Self>,
     ) -> Result<(), A::Error> {
         let mut body = Self::default();
         let mut came = [false; 3];
         let [kind, id, properties] = &mut came;
-        let mut others = Names::default();
-        while let Some(name) = members.next_key_seed(Name)? {
-            let of = &mut members;
-            match &*name {
-                "type" => put::<Text, A>(&mut body.kind, kind, &name, of, levels)?,
-                "id" => put::<Text, A>(&mut body.id, id, &name, of, levels)?,
-                "properties" => {
-                    let place = &mut body.properties;
-                    put::<Properties<'_>, A>(place, properties, &name, of, levels)?;
-                }
-                _ => others.skip(name, of, levels)?,
+        json::each(members, levels, |name, of| match name {
+            "type" => put::<Text, A>(&mut body.kind, kind, name, of, levels),
+            "id" => put::<Text, A>(&mut body.id, id, name, of, levels),
+            "properties" => {
+                let place = &mut body.properties;
+                put::<Properties<'_>, A>(place, properties, name, of, levels)
             }
-        }
-        others.finish()?;
+            _ => Ok(false),
+        })?;
         *place = Member::Is(body);
         Ok(())
     }
@@ -309,26 +293,21 @@ impl<'de> Shape<'de> for ActionBody<'de> {
     type Out = Self;
 
     fn object<A: MapAccess<'de>>(
-        mut members: A,
+        members: A,
         levels: u8,
         place: &mut Member<Self>,
     ) -> Result<(), A::Error> {
         let mut body = Self::default();
         let mut came = [false; 2];
         let [action, properties] = &mut came;
-        let mut others = Names::default();
-        while let Some(name) = members.next_key_seed(Name)? {
-            let of = &mut members;
-            match &*name {
-                "name" => put::<Text, A>(&mut body.name, action, &name, of, levels)?,
-                "properties" => {
-                    let place = &mut body.properties;
-                    put::<Properties<'_>, A>(place, properties, &name, of, levels)?;
-                }
-                _ => others.skip(name, of, levels)?,
+        json::each(members, levels, |name, of| match name {
+            "name" => put::<Text, A>(&mut body.name, action, name, of, levels),
+            "properties" => {
+                let place = &mut body.properties;
+                put::<Properties<'_>, A>(place, properties, name, of, levels)
             }
-        }
-        others.finish()?;
+            _ => Ok(false),
+        })?;
         *place = Member::Is(body);
         Ok(())
     }
@@ -380,6 +359,7 @@ impl<'de> Shape<'de> for ContextBody<'de> {
         let (mut callgate, mut came) = (Member::Absent, false);
         let members = json::properties_but(members, levels, "callgate", |name, members| {
             put::<Box<OptionsBody<'_>>, A>(&mut callgate, &mut came, name, members, levels)
+                .map(drop)
         })?;
         *place = Member::Is(Self { members, callgate });
         Ok(())
@@ -392,28 +372,23 @@ impl<'de> Shape<'de> for Box<OptionsBody<'de>> {
     type Out = Self;
 
     fn object<A: MapAccess<'de>>(
-        mut members: A,
+        members: A,
         levels: u8,
         place: &mut Member<Self>,
     ) -> Result<(), A::Error> {
         let mut body = OptionsBody::default();
         let mut came = [false; 4];
         let [explain, section, role, generation] = &mut came;
-        let mut others = Names::default();
-        while let Some(name) = members.next_key_seed(Name)? {
-            let of = &mut members;
-            match &*name {
-                "explain" => put::<Bool, A>(&mut body.explain, explain, &name, of, levels)?,
-                "section" => put::<Bool, A>(&mut body.section, section, &name, of, levels)?,
-                "test_role" => put::<Text, A>(&mut body.test_role, role, &name, of, levels)?,
-                "min_generation" => {
-                    put::<Number, A>(&mut body.min_generation, generation, &name, of, levels)?;
-                }
-                _ => others.skip(name, of, levels)?,
+        let unknown = json::each(members, levels, |name, of| match name {
+            "explain" => put::<Bool, A>(&mut body.explain, explain, name, of, levels),
+            "section" => put::<Bool, A>(&mut body.section, section, name, of, levels),
+            "test_role" => put::<Text, A>(&mut body.test_role, role, name, of, levels),
+            "min_generation" => {
+                put::<Number, A>(&mut body.min_generation, generation, name, of, levels)
             }
-        }
-        body.unknown = others.first().map(shorten);
-        others.finish()?;
+            _ => Ok(false),
+        })?;
+        body.unknown = unknown.as_deref().map(shorten);
         *place = Member::Is(Self::new(body));
         Ok(())
     }

@@ -143,13 +143,10 @@ impl<'de> Shape<'de> for FilterRequest<'de> {
         } = &mut request;
         let mut came = [false; 2];
         let [of_columns, of_dialect] = &mut came;
-        question.fill(members, levels, |name, of| {
-            match name {
-                "columns" => put::<Properties<'_>, A>(columns, of_columns, name, of, levels)?,
-                "dialect" => put::<Text, A>(dialect, of_dialect, name, of, levels)?,
-                _ => return Ok(false),
-            }
-            Ok(true)
+        question.fill(members, levels, |name, of| match name {
+            "columns" => put::<Properties<'_>, A>(columns, of_columns, name, of, levels),
+            "dialect" => put::<Text, A>(dialect, of_dialect, name, of, levels),
+            _ => Ok(false),
         })?;
         *place = Member::Is(request);
         Ok(())

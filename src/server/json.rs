@@ -66,15 +66,11 @@ pub(super) trait Shape<'de>: Sized {
 
     /// From an object; `levels` more may stand in it.
     fn object<A: MapAccess<'de>>(
-        mut members: A,
+        members: A,
         levels: u8,
         place: &mut Member<Self::Out>,
     ) -> Result<(), A::Error> {
-        let mut names = Names::default();
-        while let Some(name) = members.next_key_seed(Name)? {
-            names.skip(name, &mut members, levels)?;
-        }
-        names.finish()?;
+        each(members, levels, |_, _| Ok(false))?;
         *place = Member::Wrong("an object");
         Ok(())
     }
@@ -94,7 +90,7 @@ pub(super) struct Read<'p, 'de, S: Shape<'de>> {
 }
 
 /// Reads a name; borrowed if it has no escapes.
-pub(super) struct Name;
+struct Name;
 
 /// Reads any value, in which `levels` of nesting are left.
 struct Any {
@@ -103,7 +99,7 @@ struct Any {
 
 /// Names of one object that nobody asks for: they may be anything, but not the same.
 #[derive(Default)]
-pub(super) struct Names<'de>(Vec<Cow<'de, str>>);
+struct Names<'de>(Vec<Cow<'de, str>>);
 
 // === shapes ===
 
@@ -373,7 +369,7 @@ impl<'de> Visitor<'de> for Any {
 
 impl<'de> Names<'de> {
     /// Reads over a member that nobody asks for.
-    pub(super) fn skip<A: MapAccess<'de>>(
+    fn skip<A: MapAccess<'de>>(
         &mut self,
         name: Cow<'de, str>,
         members: &mut A,
@@ -383,13 +379,8 @@ impl<'de> Names<'de> {
         members.next_value_seed(Any { levels }).map(drop)
     }
 
-    /// The first of the names.
-    pub(super) fn first(&self) -> Option<&str> {
-        self.0.first().map(Cow::as_ref)
-    }
-
     /// To be called at the object's end.
-    pub(super) fn finish<E: Error>(&mut self) -> Result<(), E> {
+    fn finish<E: Error>(mut self) -> Result<(), E> {
         self.0.sort_unstable();
         match self.0.array_windows().find(|[one, next]| one == next) {
             Some([name, _]) => Err(duplicate(name)),
@@ -398,18 +389,38 @@ impl<'de> Names<'de> {
     }
 }
 
-/// Reads a member to where it belongs, unless one of its name came before.
+/// Reads the members of an object. `take` reads those that it knows, and returns whether it did; the
+/// others are read over. Returns the name of the first of these.
+pub(super) fn each<'de, A: MapAccess<'de>>(
+    mut members: A,
+    levels: u8,
+    mut take: impl FnMut(&str, &mut A) -> Result<bool, A::Error>,
+) -> Result<Option<Cow<'de, str>>, A::Error> {
+    let mut others = Names::default();
+    while let Some(name) = members.next_key_seed(Name)? {
+        if !take(&name, &mut members)? {
+            others.skip(name, &mut members, levels)?;
+        }
+    }
+    let first = others.0.first().cloned();
+    others.finish()?;
+    Ok(first)
+}
+
+/// Reads a member to where it belongs, unless one of its name came before. It returns `true`, for
+/// [`each`].
 pub(super) fn put<'de, S: Shape<'de>, A: MapAccess<'de>>(
     place: &mut Member<S::Out>,
     came: &mut bool,
     name: &str,
     members: &mut A,
     levels: u8,
-) -> Result<(), A::Error> {
+) -> Result<bool, A::Error> {
     if std::mem::replace(came, true) {
         return Err(duplicate(name));
     }
-    members.next_value_seed(Read::<S>::within(levels, place))
+    let read = members.next_value_seed(Read::<S>::within(levels, place));
+    read.map(|()| true)
 }
 
 #[cold]

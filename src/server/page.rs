@@ -12,7 +12,7 @@ use std::borrow::Cow;
 use serde::de::MapAccess;
 
 use super::expect::{optional, whole};
-use super::json::{Member, Name, Names, Number, Shape, Text, put};
+use super::json::{self, Member, Number, Shape, Text, put};
 use super::respond::{Refusal, RefusalCode};
 use crate::decide::search::Window;
 use crate::model::{Entity, Properties, Query, Value};
@@ -85,23 +85,18 @@ impl<'de> Shape<'de> for PageBody<'de> {
     type Out = Self;
 
     fn object<A: MapAccess<'de>>(
-        mut members: A,
+        members: A,
         levels: u8,
         place: &mut Member<Self>,
     ) -> Result<(), A::Error> {
         let mut body = Self::default();
         let mut came = [false; 2];
         let [token, limit] = &mut came;
-        let mut others = Names::default();
-        while let Some(name) = members.next_key_seed(Name)? {
-            let of = &mut members;
-            match &*name {
-                "token" => put::<Text, A>(&mut body.token, token, &name, of, levels)?,
-                "limit" => put::<Number, A>(&mut body.limit, limit, &name, of, levels)?,
-                _ => others.skip(name, of, levels)?,
-            }
-        }
-        others.finish()?;
+        json::each(members, levels, |name, of| match name {
+            "token" => put::<Text, A>(&mut body.token, token, name, of, levels),
+            "limit" => put::<Number, A>(&mut body.limit, limit, name, of, levels),
+            _ => Ok(false),
+        })?;
         *place = Member::Is(body);
         Ok(())
     }

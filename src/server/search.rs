@@ -137,11 +137,9 @@ impl<'de> Shape<'de> for SearchRequest<'de> {
         let mut request = Self::default();
         let Self { question, page } = &mut request;
         let mut came = false;
-        question.fill(members, levels, |name, of| {
-            if name != "page" {
-                return Ok(false);
-            }
-            put::<PageBody<'_>, A>(page, &mut came, name, of, levels).map(|()| true)
+        question.fill(members, levels, |name, of| match name {
+            "page" => put::<PageBody<'_>, A>(page, &mut came, name, of, levels),
+            _ => Ok(false),
         })?;
         *place = Member::Is(request);
         Ok(())
