@@ -183,10 +183,11 @@ fn over_http2(
     }
 }
 
-/// One connection, one request after the other.
+/// One connection, one request after the other, from a client that waits awake: asleep, the waking
+/// of its core takes as long as an answer, and which socket was asked is hardly seen.
 pub(crate) fn one_client(server: &Server, path: &str, bodies: &[String], unix: bool) -> Load {
     let requests: Vec<Vec<u8>> = bodies.iter().map(|body| request(path, body)).collect();
-    let client = std::cell::RefCell::new(Client::connect(server, unix));
+    let client = std::cell::RefCell::new(Client::awake(server, unix));
     let run = move |length: Duration| {
         let mut client = client.borrow_mut();
         let began = Instant::now();
@@ -229,7 +230,7 @@ impl<'s> Steady<'s> {
         Self {
             server,
             requests: requests.into_iter().cycle(),
-            client: Client::awake(server),
+            client: Client::awake(server, false),
             cpu: Duration::ZERO,
             spent: Duration::ZERO,
             took: Vec::new(),
@@ -368,10 +369,16 @@ impl Client {
     }
 
     /// One that does not sleep until its answer comes.
-    fn awake(server: &Server) -> Self {
-        let stream = over_tcp(server);
-        stream.set_nonblocking(true).unwrap();
-        Self::new(Awake(stream))
+    fn awake(server: &Server, unix: bool) -> Self {
+        if unix {
+            let stream = UnixStream::connect(&server.unix).unwrap();
+            stream.set_nonblocking(true).unwrap();
+            Self::new(Awake(stream))
+        } else {
+            let stream = over_tcp(server);
+            stream.set_nonblocking(true).unwrap();
+            Self::new(Awake(stream))
+        }
     }
 
     fn new(stream: impl Stream + 'static) -> Self {

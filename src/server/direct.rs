@@ -37,6 +37,10 @@ pub(super) struct Direct {
     /// Answers, and how much of them has gone out.
     answers: Vec<u8>,
     sent: usize,
+    /// Which of the worker's answers was the last one here.
+    last: u64,
+    /// Whether the one before was here, too.
+    alone: bool,
 }
 
 /// What hyper has of the client's bytes.
@@ -71,6 +75,8 @@ impl Direct {
             held: Held::Beginning(Vec::new(), 0),
             answers: Vec::new(),
             sent: 0,
+            last: 0,
+            alone: false,
         }
     }
 
@@ -102,6 +108,9 @@ impl Direct {
                     && (self.worker).answer_directly(pace, &self.peer, &head, body, answers)
                 {
                     self.held = Held::Nothing;
+                    let answers = self.worker.answers();
+                    self.alone = answers == self.last + 1;
+                    self.last = answers;
                     return true;
                 }
                 Held::request(head.len + head.body, read.len(), Answering::NotYet)
@@ -128,6 +137,11 @@ impl Direct {
         self.answers.clear();
         self.answers.shrink_to(ROOM_KEPT);
         self.sent = 0;
+    }
+
+    /// Whether the worker's last two answers were both here.
+    pub(super) const fn is_alone(&self) -> bool {
+        self.alone
     }
 
     /// hyper writes.

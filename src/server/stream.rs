@@ -19,6 +19,14 @@ const LINGER_BYTES_MAX: usize = 1 << 20;
 /// How many requests are answered directly before others have their turn: as many as hyper answers.
 const ANSWERS_OF_A_TURN: u32 = 16;
 
+/// How often a unix socket is looked at again for the next request before its worker may fall asleep,
+/// where that was there in time the last time: a client that waits awake sends it within a few
+/// microseconds, and to fall asleep and be woken takes longer than all that an answer takes.
+const LOOKS: u32 = 12;
+
+/// Of so many answers, after one it is tried whether looking again finds something.
+const ANSWERS_A_TRIAL: u32 = 64;
+
 /// A connection as the operating system gave it, or in TLS.
 pub(super) enum Stream {
     Tcp(TcpStream),
@@ -38,7 +46,15 @@ pub(super) struct Paced {
     stream: Stream,
     pace: Rc<Pace>,
     direct: Option<Direct>,
+    looks: Looks,
     closing: Closing,
+}
+
+/// Looks for a next request that are left, and answers until they are tried anew.
+#[derive(Default)]
+struct Looks {
+    left: u32,
+    untried: u32,
 }
 
 /// How far the closing of a connection has come.
@@ -89,6 +105,33 @@ impl Detached {
     }
 }
 
+// === impl Looks ===
+
+impl Looks {
+    /// A request was answered; `alone`: so was the one before, and nobody else's between.
+    const fn answered(&mut self, alone: bool) {
+        match self.untried.checked_sub(1) {
+            // Others have their turn meanwhile.
+            _ if !alone => self.left = 0,
+            // What was not found by looking is not looked for.
+            Some(untried) if self.left == 0 => self.untried = untried,
+            _ => {
+                *self = Self {
+                    left: LOOKS,
+                    untried: ANSWERS_A_TRIAL,
+                }
+            }
+        }
+    }
+
+    /// Whether to look again.
+    const fn again(&mut self) -> bool {
+        let again = self.left > 0;
+        self.left = self.left.saturating_sub(1);
+        again
+    }
+}
+
 // === impl Paced ===
 
 impl Paced {
@@ -97,6 +140,7 @@ impl Paced {
             stream,
             pace,
             direct,
+            looks: Looks::default(),
             closing: Closing::NotYet,
         }
     }
@@ -147,15 +191,27 @@ impl AsyncRead for Paced {
             ready!(self.poll_direct(cx))?;
             let polled = self.stream.either().poll_read(cx, buf);
             let Some(read) = buf.filled().get(before..).filter(|read| !read.is_empty()) else {
+                return match polled {
+                    Poll::Pending if self.looks.again() => after_others(cx),
+                    polled => polled,
+                };
+            };
+            let Self {
+                pace,
+                direct,
+                looks,
+                stream,
+                ..
+            } = &mut *self;
+            pace.read(read);
+            let Some(direct) = direct else {
                 return polled;
             };
-            let Self { pace, direct, .. } = &mut *self;
-            pace.read(read);
-            if !direct
-                .as_mut()
-                .is_some_and(|direct| direct.answers(pace, read))
-            {
+            if !direct.answers(pace, read) {
                 return polled;
+            }
+            if matches!(stream, Stream::Unix(_)) {
+                looks.answered(direct.is_alone());
             }
             buf.set_filled(before);
         }
@@ -226,5 +282,29 @@ impl AsyncWrite for Paced {
             };
         }
         Poll::Ready(Ok(()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_found_by_looking_is_looked_for_again() {
+        let mut looks = Looks::default();
+        looks.answered(true);
+        assert!((0..LOOKS).all(|_| looks.again()));
+        assert!(!looks.again(), "they end");
+        for _ in 0..ANSWERS_A_TRIAL {
+            looks.answered(true);
+            assert!(!looks.again(), "nothing was found");
+        }
+        looks.answered(true);
+        for _ in 0..3 * ANSWERS_A_TRIAL {
+            assert!(looks.again(), "found each time");
+            looks.answered(true);
+        }
+        looks.answered(false);
+        assert!(!looks.again(), "others want their turn");
     }
 }

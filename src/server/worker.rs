@@ -61,6 +61,8 @@ pub(super) struct Worker {
     requests_max: usize,
     /// Requests that have come whole and are not answered.
     requests: Cell<usize>,
+    /// Requests that were answered directly, so far.
+    answers: Cell<u64>,
     /// Whether clients are led elsewhere.
     draining: Cell<bool>,
     /// With which spans are noted, where they are.
@@ -119,6 +121,7 @@ impl Worker {
             requests_max: shared.limits.requests_max.div_ceil(workers),
             bodies: Bodies::new(&shared.limits, workers),
             requests: Cell::new(0),
+            answers: Cell::new(0),
             draining: Cell::new(false),
             tracer: tracer.map(RefCell::new),
             date: RefCell::new(fmt_http_date(SystemTime::now())),
@@ -248,7 +251,13 @@ impl Worker {
             return false;
         };
         answer.write(request_id, self.date.borrow().as_bytes(), answers);
+        self.answers.set(self.answers.get() + 1);
         true
+    }
+
+    /// How many requests were answered directly so far.
+    pub(super) const fn answers(&self) -> u64 {
+        self.answers.get()
     }
 
     fn decide_directly(

@@ -41,8 +41,9 @@ impl Process {
         let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
         let mut said = BufReader::new(child.stdout.take().unwrap()).lines();
         let mut address = |beginning: &str| {
-            let line = said.next().unwrap().unwrap();
-            line.strip_prefix(beginning).unwrap().to_owned()
+            let mut lines = said.by_ref().map(Result::unwrap);
+            let found = lines.find_map(|line| line.strip_prefix(beginning).map(str::to_owned));
+            found.unwrap_or_else(|| panic!("it never said `{beginning}`"))
         };
         let (address, admin) = (address("listening on http://"), address("admin on http://"));
         Self {

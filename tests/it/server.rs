@@ -12,6 +12,8 @@ use hyper_util::rt::{TokioExecutor, TokioIo};
 use serde_json::{Value, json};
 use tokio::runtime::Builder;
 
+use crate::fixture::Tree;
+use crate::process::Process;
 use crate::service::{Answer, CHECK, Client, Service, Start, check, request, wait_until};
 
 const JSON: &str = "Content-Type: application/json";
@@ -319,6 +321,29 @@ fn a_unix_socket_does_as_well_and_goes_with_the_service() {
     drop(client);
     service.join();
     assert!(!path.exists());
+}
+
+#[test]
+fn a_unix_socket_is_looked_at_again_but_not_for_ever() {
+    let tree = Tree::new();
+    let path = tree.join("decide.sock");
+    let unix = format!("unix:{}", path.display());
+    let mut service = Process::start_with(&tree, &["--workers", "1", "--listen", &unix]);
+    assert_eq!(service.line(), "ready: acme");
+    let mut clients = [0; 2].map(|_| Client::over(UnixStream::connect(&path).unwrap()));
+    // Of both in turns, and then one after the other of one.
+    for n in 0..600 {
+        let client = &mut clients[if n < 200 { n % 2 } else { 0 }];
+        assert_eq!(client.ask(check("acme", CHECK)).status, 200, "{n}");
+    }
+    let cpu = || service.metric("process_cpu_seconds_total");
+    let before = cpu();
+    std::thread::sleep(Duration::from_secs(1));
+    let spent = cpu() - before;
+    assert!(
+        spent < 0.5,
+        "it does not sleep: {spent} s of CPU in a second"
+    );
 }
 
 #[test]
