@@ -1,6 +1,6 @@
 //! Names → numbers, by one hash table over names of every kind.
 //!
-//! Open addressing with linear probing, three fifths of the slots taken. A slot holds a short
+//! Open addressing with linear probing, three quarters of the slots taken. A slot holds a short
 //! name itself, as two words, so that most names are found by one fetch and told by four
 //! comparisons, whatever their length. Keys come from policy files alone, so that no request can
 //! make a probe long.
@@ -187,7 +187,7 @@ pub(crate) fn of_kind(slots: &[Slot], kind: Kind) -> impl Iterator<Item = (u32, 
     reason = "every index is below the table's size"
 )]
 pub(super) fn table(entries: &[(Kind, &str, StrId, u32)]) -> Box<[Slot]> {
-    let size = entries.len() * 5 / 3 + 1;
+    let size = entries.len() * 4 / 3 + 1;
     let empty = Slot {
         words: [0; 2],
         length: 0,
