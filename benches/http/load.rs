@@ -360,12 +360,8 @@ fn over_tcp(server: &Server) -> TcpStream {
 // === impl Client ===
 
 impl Client {
-    pub(crate) fn connect(server: &Server, unix: bool) -> Self {
-        if unix {
-            Self::new(UnixStream::connect(&server.unix).unwrap())
-        } else {
-            Self::new(over_tcp(server))
-        }
+    pub(crate) fn connect(server: &Server) -> Self {
+        Self::new(over_tcp(server))
     }
 
     /// One that does not sleep until its answer comes.

@@ -181,11 +181,9 @@ impl Bench {
                 load::h2load(server, path, &bodies[0], 16)
             });
             for (name, unix) in [("TCP", false), ("unix socket", true)] {
-                self.pair(
-                    &format!("{size} {name}, 1 blocking client"),
-                    both,
-                    |server| load::one_client(server, path, &bodies, unix),
-                );
+                self.pair(&format!("{size} {name}, 1 client"), both, |server| {
+                    load::one_client(server, path, &bodies, unix)
+                });
             }
             for size in [1, 10, 100, 1_000] {
                 let name = format!("M batch of {size}");
@@ -235,8 +233,8 @@ impl Bench {
             })
             .collect();
         let (mut ours, mut other) = (
-            load::Client::connect(&callgate, false),
-            load::Client::connect(&cerbos, false),
+            load::Client::connect(&callgate),
+            load::Client::connect(&cerbos),
         );
         let mut allowed = 0;
         for (body, their) in bodies.iter().zip(&theirs).take(1_000) {
@@ -404,7 +402,7 @@ fn now() -> Timestamp {
 /// A thousand answers of the service are those of the library.
 fn check(company: &Company, server: &Server, requests: &[Value]) {
     let snapshot = Snapshot::compile(&read(company)).unwrap();
-    let mut client = load::Client::connect(server, false);
+    let mut client = load::Client::connect(server);
     for request in requests.iter().take(1_000) {
         let question = Question::new(request);
         let mut query = question.query();
