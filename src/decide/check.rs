@@ -64,9 +64,9 @@ pub(super) fn decide_for<'s>(
     };
     watch.note(Note::Subject {
         user,
-        active: user.active != 0,
+        active: user.is_active(),
     });
-    if user.active == 0 {
+    if !user.is_active() {
         return Reason::InactiveSubject;
     }
     let permission = match permission {
@@ -287,19 +287,25 @@ impl<'s, 'a, W: Watch> Asked<'s, 'a, W> {
         if meta.enhanced == 0 || resource.kind.walled == 0 {
             return false;
         }
-        let own = self.names.list(self.roles.user.projects);
-        let inside = match resource.projects() {
-            Many::Listed(projects) => intersect(projects, own),
-            projects => resource.any(projects, |project| own.binary_search(&project).is_ok()),
-        };
-        let lifted =
-            !inside && some(meta.lifts_wall).is_some_and(|lifts| self.roles.everywhere(lifts));
+        let user = self.roles.user;
+        let inside = user.outline().meets(resource.classes()) && self.shares_project(resource);
+        let lifted = !inside && self.roles.lift_wall();
         self.roles.watch.note(Note::Wall {
             inside,
             lifted,
             resource,
         });
         !inside && !lifted
+    }
+
+    /// Whether the user is in one of the resource's projects.
+    #[inline(never)]
+    fn shares_project(&self, resource: &Resource<'_>) -> bool {
+        let own = self.names.list(self.roles.user.projects);
+        match resource.projects() {
+            Many::Listed(projects) => intersect(projects, own),
+            projects => resource.any(projects, |project| own.binary_search(&project).is_ok()),
+        }
     }
 
     /// Step 7: the first scope granted that reaches the resource.

@@ -11,7 +11,7 @@ use crate::snapshot::tables::{
     MembersRow, NONE, ObjectRow, REGISTRY_OBJECTS, REGISTRY_PROJECTS, REGISTRY_ROLES,
     REGISTRY_USERS, TypeRow, UserRow, some,
 };
-use crate::snapshot::{Kind, Snapshot, Told};
+use crate::snapshot::{ANY_CLASSES, Classes, Kind, NO_CLASSES, Snapshot, Told};
 
 /// What a check is about.
 #[derive(Clone)]
@@ -29,14 +29,16 @@ pub(super) struct Resource<'a> {
     owner: Cell<Option<Option<u32>>>,
     /// What it belongs to by the request, if that alone says.
     parents: Parents,
+    /// Those of its projects, or any.
+    classes: Classes,
 }
 
 /// The objects that the request names as what the resource belongs to.
 #[derive(Clone, Copy)]
 enum Parents {
     None,
-    /// One, by its number, or what is not registered.
-    One(Option<u32>),
+    /// One, by its number and the classes of its projects, or what is not registered.
+    One(Option<(u32, Classes)>),
     Several,
 }
 
@@ -110,31 +112,55 @@ impl<'a> Resource<'a> {
             return None;
         }
         let kind = snapshot.kind(kind_id)?;
-        let object = || snapshot.object(snapshot.find(Kind::object_of(kind_id), id)?);
-        let what = match kind.registry {
-            _ if new => What::Open,
-            REGISTRY_OBJECTS => What::Object(object()?),
+        let object = || {
+            let (object, classes) = snapshot.find_classed(Kind::object_of(kind_id), id)?;
+            Some((What::Object(snapshot.object(object)?), classes))
+        };
+        let told_alone = (What::Open, ANY_CLASSES);
+        let (what, classes) = match kind.registry {
+            _ if new => told_alone,
+            REGISTRY_OBJECTS => object()?,
             REGISTRY_USERS => {
                 let user = snapshot.find(Kind::USER, id)?;
-                What::User(user, snapshot.user(user)?)
+                (What::User(user, snapshot.user(user)?), ANY_CLASSES)
             }
-            REGISTRY_PROJECTS => What::Project(snapshot.find(Kind::PROJECT, id)?),
-            REGISTRY_ROLES => What::Role(snapshot.find(Kind::ROLE, id)?),
+            REGISTRY_PROJECTS => {
+                let project = snapshot.find(Kind::PROJECT, id)?;
+                (What::Project(project), ANY_CLASSES)
+            }
+            REGISTRY_ROLES => {
+                let role = snapshot.find(Kind::ROLE, id)?;
+                (What::Role(role), ANY_CLASSES)
+            }
             // What is not registered is told by the request, unless it must be registered.
-            _ if kind.objects == 0 => What::Open,
-            _ => object().map_or(What::Open, What::Object),
+            _ if kind.objects == 0 => told_alone,
+            _ => object().unwrap_or(told_alone),
         };
-        Some(Self::registered(snapshot, kind_id, kind, id, what, told))
+        Some(Self::found(
+            snapshot, kind_id, kind, id, what, classes, told,
+        ))
     }
 
     /// A resource that is found already, by its row and not by its id.
-    #[inline(always)]
     pub(super) fn registered(
         snapshot: &'a Snapshot,
         kind_id: u32,
         kind: &'a TypeRow,
         id: &'a str,
         what: What<'a>,
+        told: Members<'a>,
+    ) -> Self {
+        Self::found(snapshot, kind_id, kind, id, what, ANY_CLASSES, told)
+    }
+
+    #[inline(always)]
+    fn found(
+        snapshot: &'a Snapshot,
+        kind_id: u32,
+        kind: &'a TypeRow,
+        id: &'a str,
+        what: What<'a>,
+        classes: Classes,
         told: Members<'a>,
     ) -> Self {
         let names = snapshot.shortcuts().told(kind_id);
@@ -147,6 +173,15 @@ impl<'a> Resource<'a> {
             What::Open if outlines & names.parents != 0 => Parents::named(snapshot, kind, told),
             _ => Parents::None,
         };
+        let classes = match what {
+            What::Open if outlines & names.projects == 0 => match parents {
+                Parents::None => names.classes,
+                Parents::One(parent) => parent.map_or(NO_CLASSES, |(_, classes)| classes),
+                Parents::Several => ANY_CLASSES,
+            },
+            What::Open => ANY_CLASSES,
+            _ => classes,
+        };
         Self {
             snapshot,
             kind,
@@ -157,6 +192,7 @@ impl<'a> Resource<'a> {
             names,
             owner: Cell::new(None),
             parents,
+            classes,
         }
     }
 
@@ -237,6 +273,12 @@ impl<'a> Resource<'a> {
         }
     }
 
+    /// The classes of the projects, or any.
+    #[inline]
+    pub(super) fn classes(&self) -> Classes {
+        self.classes
+    }
+
     /// The projects.
     #[inline(always)]
     pub(super) fn projects(&self) -> Many<'a> {
@@ -259,7 +301,7 @@ impl<'a> Resource<'a> {
                 }
                 Parents::None => Many::Nothing,
                 Parents::One(parent) => self
-                    .object(parent)
+                    .parent(parent)
                     .map_or(Many::Nothing, |row| listed(row.projects)),
                 Parents::Several => Many::SharedByParents,
             },
@@ -278,14 +320,14 @@ impl<'a> Resource<'a> {
             What::Object(row) => (Some(row), &[][..]),
             What::Open => match self.parents {
                 Parents::None => (None, &[][..]),
-                Parents::One(parent) => (self.object(parent), &[][..]),
+                Parents::One(parent) => (self.parent(parent), &[][..]),
                 Parents::Several => (None, self.snapshot.list(self.kind.parents)),
             },
             What::User(..) | What::Project(_) | What::Role(_) => (None, &[][..]),
         };
         let named = several
             .iter()
-            .filter_map(move |&kind| self.object(told_parent(self.snapshot, self.told, kind)?));
+            .filter_map(move |&kind| self.parent(told_parent(self.snapshot, self.told, kind)?));
         object.into_iter().chain(named)
     }
 
@@ -299,8 +341,8 @@ impl<'a> Resource<'a> {
         self.snapshot.user(self.owner()?)
     }
 
-    fn object(&self, id: Option<u32>) -> Option<&'a ObjectRow> {
-        self.snapshot.object(id?)
+    fn parent(&self, parent: Option<(u32, Classes)>) -> Option<&'a ObjectRow> {
+        self.snapshot.object(parent?.0)
     }
 
     fn told_one(&self, outline: u64, name: u32, kind: Kind) -> Given {
@@ -357,7 +399,7 @@ impl<'a> Resource<'a> {
                 let mut parents = kinds
                     .iter()
                     .filter_map(|&kind| told_parent(self.snapshot, self.told, kind));
-                let Some(first) = parents.next().and_then(|first| self.object(first)) else {
+                let Some(first) = parents.next().and_then(|first| self.parent(first)) else {
                     return false;
                 };
                 let shared = |project: u32| {
@@ -365,7 +407,7 @@ impl<'a> Resource<'a> {
                         .iter()
                         .filter_map(|&kind| told_parent(self.snapshot, self.told, kind))
                         .all(|parent| {
-                            self.object(parent).is_some_and(|row| {
+                            self.parent(parent).is_some_and(|row| {
                                 self.snapshot
                                     .list(row.projects)
                                     .binary_search(&project)
@@ -385,12 +427,16 @@ impl<'a> Resource<'a> {
 /// The parent of this type that the request names: `None` where it names none, `Some(None)`
 /// where what it names is not registered.
 #[inline]
-fn told_parent(snapshot: &Snapshot, told: Members<'_>, kind: u32) -> Option<Option<u32>> {
+fn told_parent(
+    snapshot: &Snapshot,
+    told: Members<'_>,
+    kind: u32,
+) -> Option<Option<(u32, Classes)>> {
     let name = snapshot.text(snapshot.kind(kind)?.name);
     let View::Text(id) = given(told.get(name)?)? else {
         return Some(None);
     };
-    Some(snapshot.find(Kind::object_of(kind), id))
+    Some(snapshot.find_classed(Kind::object_of(kind), id))
 }
 
 /// Whether requests about this type give a fact under this name, so that it is no property.

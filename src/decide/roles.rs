@@ -7,7 +7,7 @@ use super::watch::{KeptBack, Note, Watch};
 use crate::model::{Query, Scope, ScopeSet};
 use crate::snapshot::Snapshot;
 use crate::snapshot::tables::{
-    CELL_CONDITIONAL, CELL_DENY, LimitedRow, NONE, UserRow, permission_bit,
+    CELL_CONDITIONAL, CELL_DENY, LimitedRow, NONE, UserRow, permission_bit, some,
 };
 
 /// Whose roles count: the user's own, or one to be tested with the implicit ones.
@@ -112,6 +112,9 @@ impl<'a, W: Watch> Roles<'a, W> {
 
     /// Whether some role held for good may deny the permission under a condition.
     fn may_deny(&self, permission: u32) -> bool {
+        if self.snapshot.shortcuts().denies_bits() & permission_bit(permission) == 0 {
+            return false;
+        }
         let set = self.snapshot.tables.role_sets.get(self.role_set as usize);
         set.is_none_or(|set| set.denies_bits & permission_bit(permission) != 0)
     }
@@ -183,6 +186,16 @@ impl<'a, W: Watch> Roles<'a, W> {
         let plain = self.plain(permission);
         !self.deny(plain, permission, About::Everywhere)
             && !self.grant(plain, permission, About::Everywhere).is_empty()
+    }
+
+    /// Whether the roles lift the project wall.
+    #[inline]
+    pub(super) fn lift_wall(&self) -> bool {
+        let own = self.tested == NONE;
+        if own && !self.user.may_lift() {
+            return false;
+        }
+        some(self.snapshot.meta().lifts_wall).is_some_and(|lifts| self.everywhere(lifts))
     }
 
     /// Calls `test` with the cell of each role in force that has something for the permission,

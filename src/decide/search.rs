@@ -52,7 +52,7 @@ pub fn subjects<'s>(snapshot: &'s Snapshot, query: &Query<'_>, window: Window<'_
     let candidates = users.iter().zip(0_u32..).skip(start);
     let allowed = candidates.filter(|(user, id)| {
         let possible =
-            user.active != 0 && narrow.as_ref().is_none_or(|narrow| narrow.may(*id, user));
+            user.is_active() && narrow.as_ref().is_none_or(|narrow| narrow.may(*id, user));
         possible && decide_for(snapshot, query, *id, Ok(permission), resource, Silent).allows()
     });
     page(

@@ -24,7 +24,7 @@ impl<'s> User<'s> {
         let row = user.and_then(|user| snapshot.user(user));
         match row {
             None => Err(Reason::UnknownSubject),
-            Some(row) if row.active == 0 => Err(Reason::InactiveSubject),
+            Some(row) if !row.is_active() => Err(Reason::InactiveSubject),
             Some(row) => Ok(Self { snapshot, row }),
         }
     }

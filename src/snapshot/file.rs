@@ -81,7 +81,7 @@ pub enum ReadError {
 
 pub(super) const MAGIC: &[u8; 8] = b"CALLGATE";
 /// The version of the format.
-pub const VERSION: u32 = 5;
+pub const VERSION: u32 = 6;
 pub(super) const HEAP: u32 = 1;
 pub(super) const HEADER_BYTES: usize = 80;
 pub(super) const ENTRY_BYTES: usize = 56;

@@ -3,7 +3,7 @@
 use super::Snapshot;
 use super::origins::{Giver, ROLE_REQUIRED};
 use super::suppose::Change;
-use super::tables::NONE;
+use super::tables::{NONE, UserRow};
 use crate::policy;
 
 /// Why files that say so would be refused.
@@ -52,7 +52,7 @@ impl Snapshot {
 
     fn is_active(&self, user: u32, changes: &[Change]) -> bool {
         let row = self.tables.users.get(user as usize);
-        row.is_some_and(|row| row.active != 0) || changes.contains(&Change::Activate)
+        row.is_some_and(UserRow::is_active) || changes.contains(&Change::Activate)
     }
 
     fn own_roles_with(&self, user: u32, changes: &[Change]) -> OwnRoles {
@@ -80,7 +80,7 @@ impl Snapshot {
     /// Whether some other active user has the role as an own one, for good.
     fn has_other_holder(&self, role: u32, user: u32) -> bool {
         let rows = (0..).zip(self.tables.users.iter());
-        let others = rows.filter(|&(id, row)| id != user && row.active != 0);
+        let others = rows.filter(|&(id, row)| id != user && row.is_active());
         let mut own = others.filter_map(|(id, _)| self.origins.user_origins.get(id as usize));
         own.any(|row| {
             let mut threes = self.origin_list(row.roles).chunks_exact(3);

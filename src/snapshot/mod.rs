@@ -22,6 +22,7 @@ mod sound;
 mod strings;
 mod suppose;
 pub(crate) mod tables;
+mod walls;
 pub(crate) mod words;
 
 use std::sync::Arc;
@@ -43,6 +44,7 @@ use tables::{
     ConditionalRow, DepartmentRow, MetaRow, ObjectRow, PermissionRow, RoleRow, Tables, TypeRow,
     UserRow,
 };
+pub(crate) use walls::{ANY_CLASSES, Classes, NO_CLASSES, Outline};
 
 /// All that is needed to decide for one company.
 pub struct Snapshot {
@@ -193,9 +195,15 @@ impl Snapshot {
 
     #[inline]
     pub(crate) fn find(&self, kind: Kind, name: &str) -> Option<u32> {
+        Some(self.find_classed(kind, name)?.0)
+    }
+
+    /// As [`Snapshot::find`]; of an object with the classes of its projects.
+    #[inline]
+    pub(crate) fn find_classed(&self, kind: Kind, name: &str) -> Option<(u32, Classes)> {
         match names::find(&self.tables.names, &self.heap, kind, name) {
-            None => self.supposed_name(kind, name),
-            found => found,
+            None => Some((self.supposed_name(kind, name)?, ANY_CLASSES)),
+            Some(slot) => Some((slot.value, slot.classes())),
         }
     }
 

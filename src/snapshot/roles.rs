@@ -97,7 +97,7 @@ impl Snapshot {
         };
         let users = self.tables.users.iter().filter(|user| {
             let set = for_good.get(user.role_set as usize);
-            user.active != 0 && (set == Some(&true) || limited(user.limited))
+            user.is_active() && (set == Some(&true) || limited(user.limited))
         });
         users.count()
     }

@@ -2,8 +2,9 @@
 
 use super::pairs::Pairs;
 use super::tables::{Span, Tables, TypeRow};
+use super::walls::{self, Classes, NO_CLASSES};
 use super::{StrId, lists, strings};
-use crate::model::{outline, same};
+use crate::model::{ProjectId, outline, same};
 
 /// See the module.
 pub(crate) struct Shortcuts {
@@ -15,6 +16,8 @@ pub(crate) struct Shortcuts {
     /// Stretches of `conditional`, by role and permission; none at all where nothing has a
     /// condition.
     conditional: Box<[Span]>,
+    /// The bits of what any role set denies under a condition.
+    denies_bits: u64,
 }
 
 /// The outlines of the names under which a request about a type tells its facts: a request none of
@@ -25,6 +28,8 @@ pub(crate) struct Told {
     pub(crate) departments: u64,
     pub(crate) projects: u64,
     pub(crate) parents: u64,
+    /// The classes of a resource that is told by a request which names neither projects nor parents.
+    pub(crate) classes: Classes,
 }
 
 // === impl Shortcuts ===
@@ -48,6 +53,10 @@ impl Shortcuts {
             departments: outlines(list(of.department_names)),
             projects: outlines(list(of.project_names)),
             parents: parents(of),
+            classes: match list(of.parents) {
+                [] => walls::classes(&[ProjectId::DEFAULT.0]),
+                _ => NO_CLASSES,
+            },
         };
         let permissions = tables.permissions.iter().zip(0..).filter_map(|(row, id)| {
             let kind = tables.types.get(row.kind as usize)?;
@@ -60,6 +69,7 @@ impl Shortcuts {
             permissions: Pairs::new(permissions),
             told: tables.types.iter().map(told).collect(),
             conditional: conditional(tables),
+            denies_bits: (tables.role_sets.iter()).fold(0, |bits, set| bits | set.denies_bits),
         }
     }
 
@@ -67,6 +77,12 @@ impl Shortcuts {
     #[inline]
     pub(super) fn conditional(&self, cell: usize) -> Span {
         self.conditional.get(cell).copied().unwrap_or_default()
+    }
+
+    /// The bits (see `permission_bit`) of what some roles deny under a condition.
+    #[inline]
+    pub(crate) fn denies_bits(&self) -> u64 {
+        self.denies_bits
     }
 
     /// Whether a subject of this type is a user.
@@ -91,6 +107,7 @@ impl Shortcuts {
             departments: 0,
             projects: 0,
             parents: 0,
+            classes: NO_CLASSES,
         };
         self.told.get(kind as usize).unwrap_or(&NOTHING)
     }

@@ -8,9 +8,10 @@ use std::sync::Arc;
 
 use super::origins::{Assigned, Giver, ROLE_ON_SHIFT, SAID_DENY, SAID_NONE, SaidRow};
 use super::tables::{
-    CELL_DENY, ConditionalRow, LimitedRow, MembersRow, NONE, ObjectRow, Span, UserRow, some,
+    CELL_DENY, ConditionalRow, LimitedRow, MembersRow, NONE, ObjectRow, Span, USER_ACTIVE,
+    USER_MAY_LIFT, UserRow, some,
 };
-use super::{Kind, Shortcuts, Snapshot};
+use super::{Kind, Outline, Shortcuts, Snapshot};
 use crate::model::{ProjectId, Scope, Timestamp};
 
 /// A change to a policy.
@@ -107,7 +108,7 @@ impl Supposition {
         made.projects(changes);
         for change in changes {
             match change {
-                Change::Activate => made.user.active = 1,
+                Change::Activate => made.user.flags |= USER_ACTIVE,
                 Change::Grant(role, permission, scope) => {
                     let role = *role;
                     let role = role.unwrap_or_else(|| made.role());
@@ -225,6 +226,7 @@ impl Making<'_> {
         }
         projects.extend(joined);
         self.user.projects = self.list(projects);
+        self.user.flags |= Outline::ANYTHING.0;
     }
 
     /// The roles, one by one.
@@ -243,6 +245,7 @@ impl Making<'_> {
         self.user.role_set = NONE;
         self.user.limited = self.list(limited);
         self.user.limited_bits = u64::MAX;
+        self.user.flags |= USER_MAY_LIFT;
     }
 
     fn limited(&self, role: Assigned) -> u32 {

@@ -9,6 +9,7 @@ use ipnet::IpNet;
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
 use super::names::Slot;
+use super::walls::Outline;
 /// The operators' names, by the `TEST_…` numbers.
 pub(crate) use crate::policy::OPERATORS;
 
@@ -150,7 +151,6 @@ rows! {
     #[repr(align(64))]
     UserRow {
         id: u32,
-        active: u32,
         group: u32,
         /// List of the user's departments.
         departments: u32,
@@ -171,10 +171,11 @@ rows! {
         shift_plan: u32,
         /// Node of the stored properties, or none.
         properties: u32,
-        reserved: u32,
         /// The bits (see [`permission_bit`]) of what the roles in `limited` speak of, so that the
         /// list is mostly not looked at.
         limited_bits: u64,
+        /// The outline of the projects, [`USER_ACTIVE`] and [`USER_MAY_LIFT`].
+        flags: u64,
     }
     /// A department.
     DepartmentRow {
@@ -436,6 +437,32 @@ pub(crate) const CELL_CONDITIONAL: u8 = 1 << 7;
 #[inline]
 pub(crate) const fn permission_bit(permission: u32) -> u64 {
     1 << (permission & 63)
+}
+
+/// The user may do something at all: beside the outline in `flags`.
+pub(crate) const USER_ACTIVE: u64 = 1 << 63;
+/// The user's roles say something of the permission that lifts the project wall.
+pub(crate) const USER_MAY_LIFT: u64 = 1 << 62;
+
+// === impl UserRow ===
+
+impl UserRow {
+    #[inline]
+    pub(crate) const fn is_active(&self) -> bool {
+        self.flags & USER_ACTIVE != 0
+    }
+
+    /// Whether the user's own roles may lift the project wall. Where they may not, none does.
+    #[inline]
+    pub(crate) const fn may_lift(&self) -> bool {
+        self.flags & USER_MAY_LIFT != 0
+    }
+
+    /// The outline of the projects.
+    #[inline]
+    pub(crate) const fn outline(&self) -> Outline {
+        Outline(self.flags & Outline::ANYTHING.0)
+    }
 }
 
 // === impl NetworkRow ===

@@ -106,7 +106,7 @@ pub fn filter<'a>(snapshot: &'a Snapshot, query: &'a Query<'a>) -> Result<Filter
     let (Some(user), Some(row)) = (snapshot.user(user_id), snapshot.permission(permission)) else {
         return Ok(nothing);
     };
-    let Some(kind) = snapshot.kind(row.kind).filter(|_| user.active != 0) else {
+    let Some(kind) = snapshot.kind(row.kind).filter(|_| user.is_active()) else {
         return Ok(nothing);
     };
     if query.section {

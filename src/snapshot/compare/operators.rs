@@ -224,7 +224,7 @@ impl Marks {
     fn new(pair: &Pair<'_>) -> Self {
         let is_active = |side, user| {
             let row = pair.on(side).user(pair.users.at(side, user)?)?;
-            Some(row.active != 0)
+            Some(row.is_active())
         };
         let users = pair.users.all();
         let silent = |user| {

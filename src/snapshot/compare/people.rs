@@ -59,7 +59,7 @@ pub(super) fn compare<'s, N: Notes<'s>>(
 }
 
 fn hand(user: Option<&UserRow>) -> Hand {
-    user.filter(|user| user.active != 0)
+    user.filter(|user| user.is_active())
         .map_or(Hand::EMPTY, |user| Hand {
             role_set: user.role_set,
             limited: user.limited,
@@ -98,7 +98,7 @@ impl<'s, N: Notes<'s>> User<'_, 's, N> {
             let name = |of| pair.project_name(of);
             note(self.changes, Cause::UserProject, projects, name, self.user);
         }
-        if old.active == 0 && new.active == 0 {
+        if !old.is_active() && !new.is_active() {
             return;
         }
         // What the user reaches by leading: all that is reached but the user's own.
@@ -129,9 +129,9 @@ impl<'s, N: Notes<'s>> User<'_, 's, N> {
             self.changes
                 .turn(Cause::User, "", id(before), id(after), of);
         }
-        match (old.active, new.active) {
-            (0, 1..) => self.changes.note(Cause::UserActive, Event::Added, "", of),
-            (1.., 0) => self.changes.note(Cause::UserActive, Event::Removed, "", of),
+        match (old.is_active(), new.is_active()) {
+            (false, true) => self.changes.note(Cause::UserActive, Event::Added, "", of),
+            (true, false) => self.changes.note(Cause::UserActive, Event::Removed, "", of),
             _ => {}
         }
         let nodes = (old.properties, new.properties);

@@ -64,7 +64,7 @@ impl Snapshot {
         let permissions = builder.catalogue();
         builder.places();
         let roles = builder.roles(&permissions);
-        let implicit = builder.users_and_objects(&roles)?;
+        let implicit = builder.users_and_objects(&roles, permissions.lifts_wall)?;
         builder.shifts();
         builder.expectations();
         builder.routes(&permissions);
@@ -99,7 +99,11 @@ impl<'p> Builder<'p> {
     /// Users, objects and the table of names, which are nearly all of a snapshot: on two threads,
     /// one for what is words and one for what is numbers. Each makes its tables in its own order,
     /// whoever is first.
-    fn users_and_objects(&mut self, roles: &roles::Roles) -> Result<Implicit, CompileError> {
+    fn users_and_objects(
+        &mut self,
+        roles: &roles::Roles,
+        lifts_wall: Option<u32>,
+    ) -> Result<Implicit, CompileError> {
         let Self {
             policy,
             texts,
@@ -109,7 +113,7 @@ impl<'p> Builder<'p> {
             ..
         } = self;
         let policy: &'p Policy = policy;
-        let (said, names, mut objects, mut people) = std::thread::scope(|scope| {
+        let (said, mut names, mut objects, mut people) = std::thread::scope(|scope| {
             let words = scope.spawn(move || {
                 let said = texts.say(policy);
                 // Now every name is known.
@@ -123,11 +127,18 @@ impl<'p> Builder<'p> {
         });
         said.enter(&mut people.rows, &mut objects.rows);
         people.enter_limited_bits(lists, tables);
+        names::enter_projects(&mut names, |object| {
+            let row = objects.rows.get(object as usize);
+            row.map_or(&[], |row| lists.get(row.projects))
+        });
         tables.names = names.into();
         tables.objects = objects.rows.into();
         tables.members = objects.members.into();
-        tables.users = people.rows.into();
         people.holdings.finish(lists, tables)?;
+        if let Some(lifts) = lifts_wall {
+            people::enter_lifts(&mut people.rows, lifts, tables);
+        }
+        tables.users = people.rows.into();
         Ok(people.implicit)
     }
 

@@ -1,7 +1,8 @@
 //! Users: what each belongs to, reaches and holds.
 
+use super::super::Outline;
 use super::super::lists::Lists;
-use super::super::tables::{NONE, Tables, UserRow, permission_bit};
+use super::super::tables::{NONE, Tables, USER_ACTIVE, USER_MAY_LIFT, UserRow, permission_bit};
 use super::belonging::Belonging;
 use super::holdings::{Held, Holdings, Implicit};
 use super::origins::Gathered;
@@ -81,6 +82,19 @@ impl People {
     }
 }
 
+/// Enters whose roles say something of the permission that lifts the project wall, once the role
+/// sets' cells are made.
+pub(super) fn enter_lifts(rows: &mut [UserRow], lifts: u32, tables: &Tables) {
+    let width = tables.permissions.len();
+    for row in rows {
+        let at = row.role_set as usize * width + lifts as usize;
+        let of_set = tables.role_set_cells.get(at);
+        if of_set.is_some_and(|&cell| cell != 0) || row.limited_bits & permission_bit(lifts) != 0 {
+            row.flags |= USER_MAY_LIFT;
+        }
+    }
+}
+
 // === impl Maker ===
 
 impl Maker<'_> {
@@ -105,7 +119,6 @@ impl Maker<'_> {
         let shift = user.shift.as_ref().or_else(shift_of_group);
         UserRow {
             id: NONE,
-            active: u32::from(user.active),
             group: group.unwrap_or(NONE),
             departments,
             within,
@@ -117,8 +130,8 @@ impl Maker<'_> {
             limited: lists.intern_set(&mut self.held.limited),
             shift_plan: shift.map_or(NONE, |plan| self.holdings.plan(plan)),
             properties: NONE,
-            reserved: 0,
             limited_bits: 0,
+            flags: Outline::new(&self.projects).0 | if user.active { USER_ACTIVE } else { 0 },
         }
     }
 
