@@ -164,20 +164,26 @@ impl<'s, 'a, W: Watch> Asked<'s, 'a, W> {
             roles: self.roles.with_tested(role),
             ..*self
         }
-        .answer(permission);
+        .answer_apart(permission);
         if !tested.allows() {
             return tested;
         }
         self.roles.watch.note(Note::OwnRoles);
-        if self.answer(permission).allows() {
+        if self.answer_apart(permission).allows() {
             tested
         } else {
             Reason::BeyondOwnRoles
         }
     }
 
-    /// Steps 3 to 9.
+    /// As [`Asked::answer`], where code is to be small.
     #[inline(never)]
+    fn answer_apart(&self, permission: u32) -> Reason<'s> {
+        self.answer(permission)
+    }
+
+    /// Steps 3 to 9.
+    #[inline(always)]
     fn answer(&self, permission: u32) -> Reason<'s> {
         let Some(row) = self.names.permission(permission) else {
             return Reason::UnknownAction;
