@@ -31,19 +31,33 @@ const USERS: &str = "users:
   - { user: di, roles: [dealer] }
   - { user: ed, roles: [held] }
   - { user: cy, roles: [{ role: quiet, until: 2000-01-01 }] }
+  - { user: fay, roles: [dealer] }
+";
+const PROJECTS: &str = "projects:
+  - { project: far, members: { users: [cy, di, ed] }, objects: { deal: [d1] } }
 ";
 
+/// Of a call in the project `far`, whose deal is `none`, which is no deal.
 fn explain(user: &str, action: &str, test_role: Option<&str>) -> Explanation {
+    let sent = [("deal", "none"), ("project", "far")];
+    explain_of(user, action, test_role, ["call", "c"], &sent)
+}
+
+fn explain_of(
+    user: &str,
+    action: &str,
+    test_role: Option<&str>,
+    [kind, id]: [&str; 2],
+    sent: &[(&str, &str)],
+) -> Explanation {
     let files = [
         ("packs/small/catalogue.yaml", CATALOGUE),
         ("packs/small/roles.yaml", ROLES),
         ("companies/small/company.yaml", COMPANY),
         ("companies/small/roles.yaml", OWN_ROLES),
         ("companies/small/users.yaml", USERS),
-        (
-            "companies/small/projects.yaml",
-            "projects: [{ project: far, members: { users: [cy, di, ed] } }]\n",
-        ),
+        ("companies/small/projects.yaml", PROJECTS),
+        ("companies/small/objects.csv", "type,id\ndeal,d1\n"),
     ];
     let files = Files::new(files.map(|(path, text)| (path, text.as_bytes())));
     let policy = policy::read_company(&files, "small").unwrap().policy;
@@ -54,12 +68,11 @@ fn explain(user: &str, action: &str, test_role: Option<&str>) -> Explanation {
         id,
         properties: &none,
     };
-    let text = |text: &'static str| Value::String(text.into());
-    let sent = vec![
-        ("deal".into(), text("none")),
-        ("project".into(), text("far")),
-    ];
-    let sent = Properties::new(sent).unwrap();
+    let text = |text: &str| Value::String(text.to_owned().into());
+    let sent = sent
+        .iter()
+        .map(|(name, value)| (name.to_owned().into(), text(value)));
+    let sent = Properties::new(sent.collect()).unwrap();
     let query = Query {
         subject: entity("user", user),
         action: Action {
@@ -68,7 +81,7 @@ fn explain(user: &str, action: &str, test_role: Option<&str>) -> Explanation {
         },
         resource: Entity {
             properties: &sent,
-            ..entity("call", "c")
+            ..entity(kind, id)
         },
         context: &none,
         section: false,
@@ -124,4 +137,16 @@ fn one_of_two_denies_under_a_condition_can_be_taken_out() {
         let mut changes = explained.suggestions.iter().flat_map(|one| &one.changes);
         assert!(changes.any(|one| one.change == "remove_deny"), "{action}");
     }
+}
+
+/// Where the deal is, only the project's own list says.
+#[test]
+fn who_is_outside_a_project_is_told_to_join_it() {
+    let explained = explain_of("fay", "view", None, ["deal", "d1"], &[]);
+    assert_eq!(explained.reason, "outside_projects", "{explained}");
+    let mut changes = explained.suggestions.iter().flat_map(|one| &one.changes);
+    assert!(
+        changes.any(|one| one.change == "join_project"),
+        "{explained}"
+    );
 }
